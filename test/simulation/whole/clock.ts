@@ -20,14 +20,14 @@ interface Timer {
 const START = 1_700_000_000_000;
 
 export class Clock {
-  /** In milliseconds since 1970. */
+  /** In whole milliseconds since 1970, as in the runtime. */
   now = START;
   readonly #timers = new Set<Timer>();
 
   /** Calls `act` once after a delay, in milliseconds, on behalf of an owner; returns a function that cancels it. */
   later(owner: object, label: string, milliseconds: number, act: () => void): () => void {
     if (!(milliseconds >= 0)) throw new Error(`a timer of ${milliseconds} ms`);
-    const timer = { owner, at: this.now + milliseconds, label, act };
+    const timer = { owner, at: Math.ceil(this.now + milliseconds), label, act };
     this.#timers.add(timer);
     return () => void this.#timers.delete(timer);
   }

@@ -155,10 +155,10 @@ export class Isolate {
 
   /** Offers a connection to an object, as `durable-object/channel.ts` accepts it. */
   async #connect(object: string, headers: Headers): Promise<Response> {
-    const { objects, lines, choose } = this.#platform;
+    const { objects, lines } = this.#platform;
     const { parseUpgrade, formatRedirect, formatRefused, formatAccepted } = this.code;
     const { region, full, below, grants, from, subprotocol } = parseUpgrade(headers);
-    const line = new Line(`line ${lines.length}`, object, objects, choose);
+    const line = new Line(`line ${lines.length}`, object, this.#platform);
     lines.push(line);
     let response: Response | undefined;
     let isLost = false;

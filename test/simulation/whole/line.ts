@@ -13,12 +13,19 @@ export interface Peer {
 const KEEPALIVE = "keepalive\n";
 const ALIVE = "debug!alive\n";
 
+interface Surroundings {
+  readonly objects: Objects;
+  choose(among: number): number;
+  record(what: string): void;
+}
+
 export class Line implements Reader {
   readonly name: string;
   readonly socket: SimulatedSocket;
   readonly #home: string;
   readonly #objects: Objects;
   readonly #choose: (among: number) => number;
+  readonly #record: (what: string) => void;
   /** Receives what the object sends; undefined until the connection is accepted, and after its end. */
   peer: Peer | undefined;
   /** Whether nothing gets through any more, and neither end knows. */
@@ -31,11 +38,12 @@ export class Line implements Reader {
   readonly #up: Pending[] = [];
 
   /** @param home the object's name */
-  constructor(name: string, home: string, objects: Objects, choose: (among: number) => number) {
+  constructor(name: string, home: string, { objects, choose, record }: Surroundings) {
     this.name = name;
     this.#home = home;
     this.#objects = objects;
     this.#choose = choose;
+    this.#record = record;
     this.socket = new SimulatedSocket(this, true, () => {});
   }
 
@@ -78,6 +86,7 @@ export class Line implements Reader {
   }
 
   #end(code: number, reason: string): void {
+    this.#record(`  ${code} ${reason}`);
     this.open = false;
     const { peer } = this;
     this.peer = undefined;
@@ -118,6 +127,7 @@ export class Line implements Reader {
   // --- the object's end, see `Reader`
 
   read(frame: string): void {
+    this.#record(`  ${JSON.stringify(frame)}`);
     this.peer?.frame(frame);
   }
 

@@ -77,10 +77,12 @@ export class Truth {
   #checkGap({ who, channel, from, to, at }: Gap): void {
     const what = `${who} has a gap on ${channel} from ${from} to ${to}`;
     if (to <= from) throw new Violation(`${what}, though positions only grow`);
-    for (let position = from + 1; position <= to; position += 1) {
-      const text = this.#byPosition.get(`${channel} ${position}`) ?? "";
-      const age = at - (this.#byText.get(text)?.issued ?? 0);
-      if (age < this.#retention) throw new Violation(`${what}, but '${text}' was only ${age} ms old`);
+    for (const announced of this.#byText.values()) {
+      const isMissed = announced.positions.some((position) => position > from && position <= to);
+      const age = at - announced.issued;
+      if (announced.channel === channel && isMissed && age < this.#retention) {
+        throw new Violation(`${what}, but '${announced.text}' was only ${age} ms old`);
+      }
     }
   }
 

@@ -16,6 +16,7 @@ beforeAll(async () => {
 
 async function play(choices: number[], scenario: Scenario): Promise<Goal[]> {
   let i = 0;
+  const t0 = Date.now();
   const choose = (among: number) => (choices[i++] ?? 0) % Math.max(1, among);
   const world = new World(choose, scenario, create);
   try {
@@ -24,6 +25,7 @@ async function play(choices: number[], scenario: Scenario): Promise<Goal[]> {
     world.heal();
     await world.checkSettled();
     await world.checkNothingLeft();
+    if (process.env.DEBUG_RUNS) console.log(world.trace.length, Date.now() - t0, JSON.stringify(scenario));
     return goalsOf(world);
   } catch (error) {
     throw new Error(`${error}\n\nWhat happened:\n${world.trace.join("\n")}`, { cause: error });

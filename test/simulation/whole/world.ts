@@ -144,8 +144,9 @@ export class World implements Surroundings {
   }
 
   async perform({ label, happen, at = 0 }: Pending): Promise<void> {
-    this.clock.now = Math.max(this.clock.now + 1, at);
+    this.clock.now = Math.max(this.clock.now + 1, Math.ceil(at));
     this.record(label);
+    if (process.env.DEBUG_STEPS) console.error(this.trace.length, this.trace.at(-1)?.trim());
     happen();
     await new Promise((resolve) => setImmediate(resolve));
     for (const { socket } of this.lines) this.#violation ??= asError(socket.violation);
