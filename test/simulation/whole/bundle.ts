@@ -9,9 +9,14 @@ import type { Fault } from "../../../src/protocol/errors.ts";
 import type { From } from "../../../src/protocol/positions.ts";
 import type { Placement } from "../../../src/tree/capacity.ts";
 
+/** A response, which may accept a WebSocket. */
+export interface UpgradeResponse extends Response {
+  readonly webSocket?: unknown;
+}
+
 /** What a Worker's code exports here. */
 export interface WorkerCode {
-  handle(request: Request, env: object): Promise<Response>;
+  handle(request: Request, env: object): Promise<UpgradeResponse>;
   guardOf(settings: TokenSettings): Promise<Guard>;
   parseUpgrade(headers: Headers): {
     region: string;
@@ -21,9 +26,9 @@ export interface WorkerCode {
     from: From | undefined;
     subprotocol: string | undefined;
   };
-  formatRedirect(placement: Placement): Response;
-  formatRefused(fault: Fault): Response;
-  formatAccepted(socket: object, subprotocol: string | undefined): Response;
+  formatRedirect(placement: Placement): UpgradeResponse;
+  formatRefused(fault: Fault): UpgradeResponse;
+  formatAccepted(socket: object, subprotocol: string | undefined): UpgradeResponse;
 }
 
 /** Creates an isolate, whose code finds these globals instead of the real ones. */

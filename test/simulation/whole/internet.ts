@@ -79,7 +79,11 @@ export class Internet {
     return [
       ...broken.map((line) => ({
         label: `${line.name} of ${this.#name} breaks`,
-        happen: () => (choose(4) === 0 ? stall(line) : line.cut(...(CLOSINGS[choose(CLOSINGS.length)] ?? []))),
+        happen: () => {
+          const [code, reason] = CLOSINGS[choose(CLOSINGS.length)] ?? [];
+          if (choose(4) === 0) stall(line);
+          else line.cut(code, reason);
+        },
       })),
       ...[...this.#downloads].map((download) => ({
         label: `a download of ${this.#name} breaks`,
@@ -119,27 +123,27 @@ export class Internet {
     const queue: Pending[] = [];
     const refuse = () => this.#enqueue(queue, "the WebSocket fails", () => socket.end(1006, ""));
     if (this.#chance(12)) return;
-    if (this.isBlocked || this.#chance(8)) return refuse();
+    if (this.isBlocked || this.#chance(8)) refuse();
+    else this.#enqueue(queue, `connects to ${url}`, () => this.#upgrade(url, protocols, socket, refuse));
+  }
+
+  #upgrade(url: string, protocols: string[], socket: ClientSocket, refuse: () => void): void {
     const headers: Record<string, string> = { Upgrade: "websocket" };
     if (protocols.length > 0) headers["Sec-WebSocket-Protocol"] = protocols.join(", ");
-    this.#enqueue(queue, `connects to ${url}`, () => {
-      const isolate = this.#world.isolate();
-      const request = new Request(url.replace(/^ws/, "http"), { headers });
-      isolate.onEnd.add(refuse);
-      isolate.handle(request).then((response) => {
-        isolate.onEnd.delete(refuse);
-        const { webSocket }: { webSocket?: unknown } = response;
-        if (!(webSocket instanceof WorkerSocket)) return refuse();
-        isolate.release(webSocket);
-        const { line } = webSocket;
-        socket.onClose = () => line.close();
-        this.#enqueue(queue, `${line.name} opens`, () => this.#join(socket, line));
-      });
+    const isolate = this.#world.isolate();
+    isolate.onEnd.add(refuse);
+    isolate.handle(new Request(url.replace(/^ws/, "http"), { headers })).then(({ webSocket }) => {
+      isolate.onEnd.delete(refuse);
+      if (!(webSocket instanceof WorkerSocket)) return refuse();
+      isolate.release(webSocket);
+      const { line } = webSocket;
+      this.#enqueue([], `${line.name} opens`, () => this.#join(socket, line));
     });
   }
 
   #join(socket: ClientSocket, line: Line): void {
-    if (socket.isOver) return line.close();
+    if (socket.isOver) line.close();
+    if (socket.isOver) return;
     this.#lines.add(line);
     line.peer = {
       frame: (data) => socket.receive(data),
@@ -166,7 +170,8 @@ export class Internet {
     return new Promise((resolve, reject) => {
       const queue: Pending[] = [];
       const disconnect = new AbortController();
-      const fail = () => this.#enqueue(queue, `${init.method} ${url} fails`, () => reject(new TypeError("fetch failed")));
+      const fail = () =>
+        this.#enqueue(queue, `${init.method} ${url} fails`, () => reject(new TypeError("fetch failed")));
       signal.addEventListener("abort", () => {
         reject(signal.reason);
         this.#enqueue(queue, "the Worker notices that the client has gone", () => disconnect.abort());

@@ -5,7 +5,7 @@ import { CallFailed } from "../../../src/runtime/runtime.ts";
 import { leave } from "../object.ts";
 import type { Objects } from "../objects.ts";
 import { Violation } from "../violation.ts";
-import type { NewIsolate, WorkerCode } from "./bundle.ts";
+import type { NewIsolate, UpgradeResponse, WorkerCode } from "./bundle.ts";
 import type { Clock } from "./clock.ts";
 import { crypto } from "./crypto.ts";
 import { Line } from "./line.ts";
@@ -23,10 +23,10 @@ export interface Platform {
 }
 
 /** A response, which may accept a WebSocket. */
-class WorkerResponse extends Response {
+class WorkerResponse extends Response implements UpgradeResponse {
   readonly webSocket: unknown;
 
-  constructor(body?: BodyInit | null, init: ResponseInit & { webSocket?: unknown } = {}) {
+  constructor(body: ConstructorParameters<typeof Response>[0], init: ResponseInit & { webSocket?: unknown } = {}) {
     // Other runtimes reject the status 101.
     super(body, init.status === 101 ? { ...init, status: 200 } : init);
     this.webSocket = init.webSocket ?? null;
@@ -80,7 +80,7 @@ export class Isolate {
     this.code = create(this.#globals());
   }
 
-  handle(request: Request): Promise<Response> {
+  handle(request: Request): Promise<UpgradeResponse> {
     return this.code.handle(request, this.#env);
   }
 
@@ -104,15 +104,10 @@ export class Isolate {
 
   #globals(): Record<string, unknown> {
     const { clock, choose, record, violates } = this.#platform;
-    const timeOf = (words: unknown[]) => (words.length === 0 ? [clock.now] : words);
-    class FakeDate extends Date {
-      static override now = () => clock.now;
-
-      constructor(...words: unknown[]) {
-        super();
-        return Reflect.construct(Date, timeOf(words), new.target);
-      }
-    }
+    const date = new Proxy(Date, {
+      construct: (real, words, derived) => Reflect.construct(real, words.length > 0 ? words : [clock.now], derived),
+      get: (real, name) => (name === "now" ? () => clock.now : Reflect.get(real, name)),
+    });
     const setTimeout = (act: () => void, milliseconds = 0) =>
       clock.later(this, `a timer of ${this.name} after ${milliseconds} ms`, Math.max(0, milliseconds), act);
     const random = { value: () => choose(1_000) / 1_000 };
@@ -121,7 +116,7 @@ export class Isolate {
       if (String(line).includes('"failures.request"')) violates(new Violation(`${this.name} failed: ${line}`));
     };
     return {
-      Date: FakeDate,
+      Date: date,
       Math: Object.create(Math, { random }),
       Response: WorkerResponse,
       setTimeout,
@@ -160,7 +155,7 @@ export class Isolate {
     const { region, full, below, grants, from, subprotocol } = parseUpgrade(headers);
     const line = new Line(`line ${lines.length}`, object, this.#platform);
     lines.push(line);
-    let response: Response | undefined;
+    let response: UpgradeResponse | undefined;
     let isLost = false;
     const accept = async () => {
       const broker = objects.event(object, 2);
@@ -182,11 +177,11 @@ export class Isolate {
       await objects.network.call(label, between, accept, () => false);
     } catch (error) {
       isLost = true;
-      line.close();
+      if (response) line.close();
       throw error;
     }
     if (!response) throw new Error("the object answered without a response");
-    const { webSocket }: { webSocket?: unknown } = response;
+    const { webSocket } = response;
     if (this.isOver) line.close();
     else if (webSocket instanceof WorkerSocket) this.#sockets.add(webSocket);
     else line.close();

@@ -55,14 +55,14 @@ const property = propertiesOf<Scenario, Goal>(play);
 
 property("from client to client, without failures, no message is missing, late or duplicated", {
   tags: ["client-once"],
-  runs: 50,
+  runs: 100,
   scenarios: fc.record({ ...drawn, withFaults: fc.constant(false) }),
   goals: ["a message"],
 });
 
 property("from client to client, despite failures, every message arrives once and in order, or is in a gap", {
   tags: ["resume-exact", "client-once", "client-retries", "client-enters-again", "client-members"],
-  runs: 100,
+  runs: 200,
   scenarios: fc.record({ ...drawn, withFaults: fc.constant(true) }),
   goals: ["a message", "a gap", "an isolate ended"],
 });

@@ -3,6 +3,7 @@ import type { Guard } from "../../../src/auth/verify.ts";
 import { presenceOf } from "../../../src/protocol/members.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
 import { Objects } from "../objects.ts";
+import { kindOfRow } from "../rows.ts";
 import { Violation } from "../violation.ts";
 import type { NewIsolate } from "./bundle.ts";
 import { Clock, type Pending } from "./clock.ts";
@@ -43,6 +44,9 @@ const SILENCE = 6 * 3_600_000;
 
 /** Durations of outages of an object, in milliseconds. */
 const OUTAGES = [2_000, 20_000, 120_000];
+
+/** The kinds of rows that the root of `all` keeps for the whole service, and to continue its positions. */
+const OF_SERVICE = ["service", "counted", "history"];
 
 const PRESENCE_CHANNELS = ["a", "b"];
 
@@ -136,7 +140,17 @@ export class World implements Surroundings {
     const pending = () => this.#immediate();
     const programs = () => this.programs.flatMap((program) => program.actions());
     const faults = () => (this.isHostile ? this.#faults() : []);
-    const kinds = [pending, pending, pending, pending, () => this.#next(), programs, programs, faults, () => this.#sleeps()];
+    const kinds = [
+      pending,
+      pending,
+      pending,
+      pending,
+      () => this.#next(),
+      programs,
+      programs,
+      faults,
+      () => this.#sleeps(),
+    ];
     const drawn = kinds[choose(kinds.length)]?.() ?? [];
     const events = drawn.length > 0 ? drawn : pending();
     const event = events[choose(events.length)];
@@ -146,7 +160,6 @@ export class World implements Surroundings {
   async perform({ label, happen, at = 0 }: Pending): Promise<void> {
     this.clock.now = Math.max(this.clock.now + 1, Math.ceil(at));
     this.record(label);
-    if (process.env.DEBUG_STEPS) console.error(this.trace.length, this.trace.at(-1)?.trim());
     happen();
     await new Promise((resolve) => setImmediate(resolve));
     for (const { socket } of this.lines) this.#violation ??= asError(socket.violation);
@@ -195,7 +208,9 @@ export class World implements Surroundings {
   /** Evictions of idle objects from memory. */
   #sleeps(): Pending[] {
     const { objects } = this;
-    const idle = [...objects].filter(({ name, incarnation }) => incarnation?.work === 0 && !objects.network.concerns(name));
+    const idle = [...objects].filter(
+      ({ name, incarnation }) => incarnation?.work === 0 && !objects.network.concerns(name),
+    );
     return idle.map((object) => ({ label: `${object.name} hibernates`, happen: () => objects.end(object) }));
   }
 
@@ -319,7 +334,9 @@ export class World implements Surroundings {
 
   /** Asks the Worker as an onlooker, without faults. */
   async #ask(path: string): Promise<{ position: string | null; body: string }> {
-    const headers: Record<string, string> = this.#scenario.withTokens ? { Authorization: `Bearer ${this.#token()}` } : {};
+    const headers: Record<string, string> = this.#scenario.withTokens
+      ? { Authorization: `Bearer ${this.#token()}` }
+      : {};
     const request = new Request(`https://host${path}`, { headers });
     let answer: { status: number; position: string | null; body: string } | undefined;
     const read = async () => {
@@ -343,13 +360,14 @@ export class World implements Surroundings {
     if (line) throw new Violation(`${line.name} is still open`);
     for (const isolate of this.#isolates) {
       const [timer] = this.clock.of(isolate);
-      if (isolate.isBusy || timer !== undefined) throw new Violation(`${isolate.name} still has ${timer ?? "a socket"}`);
+      if (isolate.isBusy || timer !== undefined)
+        throw new Violation(`${isolate.name} still has ${timer ?? "a socket"}`);
     }
     for (const { name, rows, alarm, sockets } of this.objects) {
       if (alarm !== undefined) throw new Violation(`${name} still has an alarm`);
       if (sockets.length > 0) throw new Violation(`${name} still has ${sockets.length} sockets`);
-      const left = [...rows.keys()];
-      if (left.length > 0) this.record(`left at ${name}: ${left}`);
+      const left = [...rows.keys()].filter((key) => name !== "all" || !OF_SERVICE.includes(kindOfRow(key)));
+      if (left.length > 0) throw new Violation(`${name} still has the rows ${left}`);
     }
   }
 }
