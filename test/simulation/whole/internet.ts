@@ -23,6 +23,17 @@ export interface World extends Platform {
   isHostile: boolean;
 }
 
+/** A request, and its two ends. */
+interface Exchange {
+  /** Tells the Worker that the client has gone. */
+  disconnect: AbortController;
+  /** The client's, which ends the request. */
+  signal: AbortSignal;
+  request: Request;
+  /** Called when the client has read the whole response. */
+  noteRead(): void;
+}
+
 /** A download in progress. */
 interface Download {
   /** Its request, which must stay referenced: its signal would be lost with it. */
@@ -35,6 +46,8 @@ interface Download {
 export class Internet {
   readonly #world: World;
   readonly #name: string;
+  /** The header with which the platform tells clients apart. */
+  readonly #address: Record<string, string>;
   /** Whether WebSockets are blocked. */
   isBlocked = false;
   /** Whether its client has been closed, and may not use it again. */
@@ -44,12 +57,14 @@ export class Internet {
   readonly #downloads = new Set<Download>();
   /** The connections of the client's WebSockets. */
   readonly #lines = new Set<Line>();
-  attempts = 0;
+  /** Until when the server has asked the client not to announce, and not to connect; in milliseconds. */
+  readonly #askedToWait = { announce: 0, connect: 0 };
 
   /** @param name the client's name */
   constructor(world: World, name: string) {
     this.#world = world;
     this.#name = name;
+    this.#address = { "CF-Connecting-IP": `192.0.2.${name.slice(1)}` };
   }
 
   /** Whether the client has an open WebSocket. */
@@ -105,6 +120,23 @@ export class Internet {
     if (this.isClosed) this.#world.violates(new Violation(`${this.#name}, which is closed, ${what}`));
   }
 
+  /** Forgets what the server asked a connection for, because the client begins another one. */
+  forgetDelays(what: "announce" | "connect"): void {
+    this.#askedToWait[what] = 0;
+  }
+
+  #checkDelay(what: "announce" | "connect"): void {
+    const early = this.#askedToWait[what] - this.#world.clock.now;
+    if (early > 0) this.#world.violates(new Violation(`${this.#name} doesn't wait ${early} ms to ${what}`));
+  }
+
+  /** Notes how long the server asks the client to wait. */
+  #noteDelay({ method }: FetchInit, url: string, { headers }: Response): void {
+    const until = this.#world.clock.now + Number(headers.get("Retry-After")) * 1_000;
+    if (method === "POST") this.#askedToWait.announce = until;
+    else if (url.endsWith("?poll=")) this.#askedToWait.connect = until;
+  }
+
   // --- WebSockets
 
   get WebSocket(): WebSocketConstructor {
@@ -119,7 +151,7 @@ export class Internet {
 
   #connect(url: string, protocols: string[], socket: ClientSocket): void {
     this.#checkMayTry("connects");
-    this.attempts += 1;
+    this.#checkDelay("connect");
     const queue: Pending[] = [];
     const refuse = () => this.#enqueue(queue, "the WebSocket fails", () => socket.end(1006, ""));
     if (this.#chance(12)) return;
@@ -128,7 +160,7 @@ export class Internet {
   }
 
   #upgrade(url: string, protocols: string[], socket: ClientSocket, refuse: () => void): void {
-    const headers: Record<string, string> = { Upgrade: "websocket" };
+    const headers: Record<string, string> = { Upgrade: "websocket", ...this.#address };
     if (protocols.length > 0) headers["Sec-WebSocket-Protocol"] = protocols.join(", ");
     const isolate = this.#world.isolate();
     isolate.onEnd.add(refuse);
@@ -163,6 +195,7 @@ export class Internet {
 
   readonly fetch: FetchLike = (url, init) => {
     this.#checkMayTry(`requests ${url}`);
+    if (init.method === "POST") this.#checkDelay("announce");
     const { signal } = init;
     const isSilent = this.#chance(16);
     const isLost = this.#chance(12);
@@ -181,11 +214,13 @@ export class Internet {
       this.#enqueue(queue, `${init.method} ${url}`, () => {
         if (signal.aborted) return;
         const isolate = this.#world.isolate();
-        const request = requestOf(url, init, disconnect.signal);
+        const headers = { ...init.headers, ...this.#address };
+        const request = requestOf(url, { ...init, headers, signal: disconnect.signal });
         isolate.onEnd.add(fail);
         isolate.handle(request).then((response) => {
           isolate.onEnd.delete(fail);
-          const answer = this.#download(isolate, response, disconnect, signal, request);
+          const noteRead = () => !signal.aborted && this.#noteDelay(init, url, response);
+          const answer = this.#download(isolate, response, { disconnect, signal, request, noteRead });
           if (isAnswerLost) {
             answer.cut();
             fail();
@@ -195,7 +230,7 @@ export class Internet {
     });
   };
 
-  #download(isolate: Isolate, response: Response, disconnect: AbortController, signal: AbortSignal, request: Request) {
+  #download(isolate: Isolate, response: Response, { disconnect, signal, request, noteRead }: Exchange) {
     const source = response.body?.getReader();
     /** What has arrived, and what is on its way; an error ends it. */
     const arrived: (Uint8Array | "end" | Error)[] = [];
@@ -275,6 +310,7 @@ export class Internet {
       let all = "";
       for (;;) {
         const { done, value } = await read();
+        if (done) noteRead();
         if (done) return all;
         all += decoder.decode(value, { stream: true });
       }
@@ -289,7 +325,7 @@ function stall(connection: { isStalled: boolean }): void {
   connection.isStalled = true;
 }
 
-function requestOf(url: string, { method, headers, body }: FetchInit, signal: AbortSignal): Request {
+function requestOf(url: string, { method, headers, body, signal }: FetchInit): Request {
   if (body === undefined) return new Request(url, { method, headers, signal });
   // The runtime's bodies can be read with `readAtLeast`, and these can't.
   const stream = new ReadableStream<Uint8Array>({

@@ -54,6 +54,7 @@ export class Program {
   #isOffline = false;
   /** The number of times that the client may have connected at once, without a delay. */
   #starts = 1;
+  #attempts = 0;
   readonly #startedAt: number;
   isClosed = false;
 
@@ -75,6 +76,7 @@ export class Program {
     const { WebSocket, fetch, loadRequests } = this.internet;
     const onState = ({ state, reason }: { state: string; reason: string }) => {
       record(`${name} is ${state} ${reason}`);
+      if (state === "connecting") this.#countAttempt();
       if (state === "failed") world.violates(new Violation(`${name} failed: ${reason}`));
     };
     this.client = new Client(
@@ -104,6 +106,14 @@ export class Program {
   /** Whether the client is present wherever it wants to be: only WebSockets can be. */
   get isPresent(): boolean {
     return this.internet.isConnected;
+  }
+
+  /** Checks the number of connection attempts against the least delays between them. */
+  #countAttempt(): void {
+    this.#attempts += 1;
+    this.internet.forgetDelays("announce");
+    const most = 4 + 2 * this.#starts + (this.#world.clock.now - this.#startedAt) / 500;
+    if (this.#attempts > most) this.#guard(() => fail(`${this.name} has tried to connect ${this.#attempts} times`));
   }
 
   /** Returns what the program may do next. */
@@ -232,6 +242,7 @@ export class Program {
   #connect(): void {
     this.#starts += 1;
     this.#isOffline = false;
+    this.internet.forgetDelays("connect");
     this.client.connect();
   }
 
@@ -305,13 +316,6 @@ export class Program {
     if (outcome === "carried out") return;
     const isExpected = /^`leave` was called|^presence needs/.test(outcome.message);
     if (!isExpected) fail(`${this.name} can't enter ${channel}: ${outcome.message}`);
-  }
-
-  /** Checks the number of connection attempts against the least delays between them. */
-  checkAttempts(): void {
-    const { attempts } = this.internet;
-    const most = 2 * this.#starts + (this.#world.clock.now - this.#startedAt) / 500;
-    if (attempts > most) fail(`${this.name} has tried to connect ${attempts} times`);
   }
 
   close(): void {

@@ -48,6 +48,7 @@ const drawn = {
   withTokens: fc.boolean(),
   historySeconds: fc.constantFrom(120, 30, 5),
   withTrees: fc.boolean(),
+  hasLowRate: fc.constantFrom(false, false, true),
   isStrict: fc.boolean(),
 };
 

@@ -23,6 +23,8 @@ export interface Scenario {
   historySeconds: number;
   /** Whether few clients are accepted per object, so that channels become trees. */
   withTrees: boolean;
+  /** Whether clients may send few commands and requests per second. */
+  hasLowRate: boolean;
   withFaults: boolean;
   /** Whether output of an object waits until its writes are durable, and a crash loses both. */
   isStrict: boolean;
@@ -72,13 +74,14 @@ export class World implements Surroundings {
     this.choose = choose;
     this.#scenario = scenario;
     this.#create = create;
-    const { withFaults, withTokens, withTrees, historySeconds, isStrict } = scenario;
+    const { withFaults, withTokens, withTrees, hasLowRate, historySeconds, isStrict } = scenario;
     this.isHostile = withFaults;
     this.variables = {
       HISTORY_SECONDS: String(historySeconds),
       HISTORY_CHANNELS: "a b all",
       PRESENCE_GRACE_SECONDS: "5",
       ...(withTrees && { SOCKETS_PER_OBJECT: "2", LINKS_PER_OBJECT: "1" }),
+      ...(hasLowRate && { LINES_PER_SECOND: "30" }),
       ...(withTokens && { TOKEN_SECRET: SECRET }),
     };
     this.truth = new Truth(() => this.clock.now, historySeconds * 1_000);
@@ -295,7 +298,6 @@ export class World implements Surroundings {
     }
     this.truth.checkGaps();
     this.truth.checkOrder();
-    for (const program of this.programs) program.checkAttempts();
   }
 
   /** Returns what isn't settled yet. */
