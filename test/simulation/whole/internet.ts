@@ -55,6 +55,8 @@ export class Internet {
   /** Each queue delivers its events in order. */
   readonly #queues = new Set<Pending[]>();
   readonly #downloads = new Set<Download>();
+  /** Requests to which the Worker hasn't responded yet. */
+  readonly #handled = new Set<Request>();
   /** The connections of the client's WebSockets. */
   readonly #lines = new Set<Line>();
   /** Until when the server has asked the client not to announce, and not to connect; in milliseconds. */
@@ -83,9 +85,9 @@ export class Internet {
     return events;
   }
 
-  /** Whether nothing is on its way to or from the client. */
-  get isIdle(): boolean {
-    return this.#queues.size === 0 && this.#downloads.size === 0 && ![...this.#lines].some(({ open }) => open);
+  /** The number of requests that the Worker is carrying out, or whose response is being read. */
+  get requests(): number {
+    return this.#handled.size + this.#downloads.size;
   }
 
   faults(): Pending[] {
@@ -96,15 +98,24 @@ export class Internet {
         label: `${line.name} of ${this.#name} breaks`,
         happen: () => {
           const [code, reason] = CLOSINGS[choose(CLOSINGS.length)] ?? [];
-          if (choose(4) === 0) stall(line);
+          if (choose(4) === 0) line.isStalled = true;
           else line.cut(code, reason);
         },
       })),
       ...[...this.#downloads].map((download) => ({
         label: `a download of ${this.#name} breaks`,
-        happen: () => (choose(4) === 0 ? stall(download) : download.cut()),
+        happen: () => {
+          if (choose(4) === 0) download.isStalled = true;
+          else download.cut();
+        },
       })),
     ].map((fault) => ({ ...fault, isFault: true }));
+  }
+
+  /** Stalls everything, so that neither end knows that nothing gets through. */
+  stall(): void {
+    for (const line of this.#lines) line.isStalled = line.open;
+    for (const download of this.#downloads) download.isStalled = true;
   }
 
   #chance(among: number): boolean {
@@ -133,6 +144,7 @@ export class Internet {
   /** Notes how long the server asks the client to wait. */
   #noteDelay({ method }: FetchInit, url: string, { headers }: Response): void {
     const until = this.#world.clock.now + Number(headers.get("Retry-After")) * 1_000;
+    if (until > this.#world.clock.now) this.#world.cover("a request to wait");
     if (method === "POST") this.#askedToWait.announce = until;
     else if (url.endsWith("?poll=")) this.#askedToWait.connect = until;
   }
@@ -216,9 +228,15 @@ export class Internet {
         const isolate = this.#world.isolate();
         const headers = { ...init.headers, ...this.#address };
         const request = requestOf(url, { ...init, headers, signal: disconnect.signal });
-        isolate.onEnd.add(fail);
+        const lose = () => {
+          this.#handled.delete(request);
+          fail();
+        };
+        this.#handled.add(request);
+        isolate.onEnd.add(lose);
         isolate.handle(request).then((response) => {
-          isolate.onEnd.delete(fail);
+          this.#handled.delete(request);
+          isolate.onEnd.delete(lose);
           const noteRead = () => !signal.aborted && this.#noteDelay(init, url, response);
           const answer = this.#download(isolate, response, { disconnect, signal, request, noteRead });
           if (isAnswerLost) {
@@ -319,10 +337,6 @@ export class Internet {
     const answer: ResponseLike = { status, headers, body: source ? { getReader: () => ({ read }) } : null, text };
     return { response: answer, cut: download.cut };
   }
-}
-
-function stall(connection: { isStalled: boolean }): void {
-  connection.isStalled = true;
 }
 
 function requestOf(url: string, { method, headers, body, signal }: FetchInit): Request {

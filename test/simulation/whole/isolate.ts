@@ -7,6 +7,7 @@ import type { Objects } from "../objects.ts";
 import { Violation } from "../violation.ts";
 import type { NewIsolate, UpgradeResponse, WorkerCode } from "./bundle.ts";
 import type { Clock } from "./clock.ts";
+import type { Goal } from "./coverage.ts";
 import { crypto } from "./crypto.ts";
 import { Line } from "./line.ts";
 
@@ -18,6 +19,8 @@ export interface Platform {
   readonly lines: Line[];
   choose(among: number): number;
   record(what: string): void;
+  /** Notes a rare event. */
+  cover(goal: Goal): void;
   /** Notes what must not happen. */
   violates(violation: Error): void;
 }
@@ -92,9 +95,9 @@ export class Isolate {
     for (const act of [...this.onEnd]) act();
   }
 
-  /** Whether it holds connections to objects, for streams and polls. */
-  get isBusy(): boolean {
-    return [...this.#sockets].some(({ line }) => line.open && line.peer);
+  /** The number of connections to objects that it holds, for streams and polls. */
+  get connections(): number {
+    return [...this.#sockets].filter(({ line }) => line.open && line.peer).length;
   }
 
   /** Lets a connection go to a client, which then holds it instead. */

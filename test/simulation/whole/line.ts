@@ -2,6 +2,7 @@
 import type { Objects } from "../objects.ts";
 import { type Reader, SimulatedSocket } from "../socket.ts";
 import type { Pending } from "./clock.ts";
+import type { Goal } from "./coverage.ts";
 
 /** The other end of a connection. */
 export interface Peer {
@@ -16,6 +17,7 @@ const ALIVE = "debug!alive\n";
 interface Surroundings {
   readonly objects: Objects;
   choose(among: number): number;
+  cover(goal: Goal): void;
   record(what: string): void;
 }
 
@@ -25,6 +27,7 @@ export class Line implements Reader {
   readonly #home: string;
   readonly #objects: Objects;
   readonly #choose: (among: number) => number;
+  readonly #cover: (goal: Goal) => void;
   readonly #record: (what: string) => void;
   /** Receives what the object sends; undefined until the connection is accepted, and after its end. */
   peer: Peer | undefined;
@@ -38,11 +41,12 @@ export class Line implements Reader {
   readonly #up: Pending[] = [];
 
   /** @param home the object's name */
-  constructor(name: string, home: string, { objects, choose, record }: Surroundings) {
+  constructor(name: string, home: string, { objects, choose, cover, record }: Surroundings) {
     this.name = name;
     this.#home = home;
     this.#objects = objects;
     this.#choose = choose;
+    this.#cover = cover;
     this.#record = record;
     this.socket = new SimulatedSocket(this, true, () => {});
   }
@@ -87,6 +91,7 @@ export class Line implements Reader {
 
   #end(code: number, reason: string): void {
     this.#record(`  ${code} ${reason}`);
+    if (reason.startsWith("expired:")) this.#cover("an expired token");
     this.open = false;
     const { peer } = this;
     this.peer = undefined;
@@ -128,6 +133,7 @@ export class Line implements Reader {
 
   read(frame: string): void {
     this.#record(`  ${JSON.stringify(frame)}`);
+    if (frame.includes("debug!token accepted")) this.#cover("a token renewed");
     this.peer?.frame(frame);
   }
 

@@ -56,6 +56,7 @@ export class Program {
   #starts = 1;
   #attempts = 0;
   readonly #startedAt: number;
+  readonly #transport: Transport;
   isClosed = false;
 
   constructor(
@@ -66,6 +67,7 @@ export class Program {
     hasHistory: (channel: string) => boolean,
   ) {
     this.name = name;
+    this.#transport = transport;
     this.#world = world;
     this.#truth = truth;
     this.#hasHistory = hasHistory;
@@ -266,6 +268,11 @@ export class Program {
 
   // --- the end
 
+  /** Announces what is to come last on each channel. */
+  sayLast(): void {
+    for (const channel of CHANNELS) this.#announce(channel, {});
+  }
+
   /** Ends what the program itself keeps from settling. */
   recover(): void {
     if (this.#isOffline) this.#connect();
@@ -290,6 +297,9 @@ export class Program {
     for (const announcement of this.#announcements) this.#checkOutcome(announcement);
     for (const call of this.#presences) this.#checkPresence(call);
     for (const reader of this.readers) reader.check(heads.get(reader.channel));
+    const hasRead = this.readers.some(({ count }) => count > 0);
+    if (hasRead)
+      this.#world.cover(this.#transport === "sockets" ? "a message over a WebSocket" : "a message over a stream");
     for (const { channel, state, current } of this.#rosters) {
       const shown = JSON.stringify([...current].sort());
       if (state !== "subscribed") fail(`the members of ${channel} are ${state} at ${this.name}`);
@@ -312,6 +322,7 @@ export class Program {
   }
 
   #checkPresence({ channel, data, outcome }: PresenceCall): void {
+    if (outcome === "carried out" && data !== undefined) this.#world.cover("an entry");
     if (!outcome) fail(`${this.name} is still ${data === undefined ? "leaving" : "entering"} ${channel}`);
     if (outcome === "carried out") return;
     const isExpected = /^`leave` was called|^presence needs/.test(outcome.message);

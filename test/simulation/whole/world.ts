@@ -7,6 +7,7 @@ import { kindOfRow } from "../rows.ts";
 import { Violation } from "../violation.ts";
 import type { NewIsolate } from "./bundle.ts";
 import { Clock, type Pending } from "./clock.ts";
+import type { Goal } from "./coverage.ts";
 import { signed } from "./crypto.ts";
 import type { World as Surroundings } from "./internet.ts";
 import { Isolate } from "./isolate.ts";
@@ -61,12 +62,12 @@ export class World implements Surroundings {
   readonly programs: Program[];
   readonly truth: Truth;
   readonly trace: string[] = [];
+  readonly reached = new Set<Goal>();
   isHostile: boolean;
   readonly #scenario: Scenario;
   readonly #create: NewIsolate;
   #isolates: Isolate[] = [];
-  /** Isolates that have ended. */
-  ended = 0;
+  #ended = 0;
   #violation: Error | undefined;
   #guard: Guard | undefined;
 
@@ -120,6 +121,10 @@ export class World implements Surroundings {
     return signed({ iat, exp, subscribe: names, announce: names, enter: names }, SECRET);
   }
 
+  cover = (goal: Goal): void => {
+    this.reached.add(goal);
+  };
+
   record = (what: string): void => {
     this.trace.push(`${(this.clock.now / 1_000).toFixed(2)} ${what.slice(0, 200)}`);
   };
@@ -131,7 +136,7 @@ export class World implements Surroundings {
   isolate(): Isolate {
     const many = 1 + this.choose(2);
     while (this.#isolates.length < many) {
-      this.#isolates.push(new Isolate(`isolate ${this.ended + this.#isolates.length}`, this, this.#create));
+      this.#isolates.push(new Isolate(`isolate ${this.#ended + this.#isolates.length}`, this, this.#create));
     }
     return this.#isolates[many - 1] ?? this.isolate();
   }
@@ -236,7 +241,8 @@ export class World implements Surroundings {
   }
 
   #end(isolate: Isolate): void {
-    this.ended += 1;
+    this.#ended += 1;
+    if (isolate.connections > 0) this.cover("an isolate ended under a stream");
     this.#isolates = this.#isolates.filter((other) => other !== isolate);
     isolate.end();
   }
@@ -248,8 +254,20 @@ export class World implements Surroundings {
 
   // --- the end
 
+  /** Stalls connections and crashes an object while the last messages are announced. */
+  async end(): Promise<void> {
+    const { choose } = this;
+    if (this.isHostile) {
+      for (const { internet } of this.programs) if (choose(2) === 0) internet.stall();
+    }
+    const [speaker] = this.programs;
+    if (choose(2) === 0) speaker?.sayLast();
+    for (let steps = choose(20); steps > 0; steps -= 1) await this.step();
+    this.#heal();
+  }
+
   /** Ends all faults, and has the programs end what keeps them from settling. */
-  heal(): void {
+  #heal(): void {
     this.record("all faults end");
     this.isHostile = false;
     this.objects.network.outages.end();
@@ -297,6 +315,8 @@ export class World implements Surroundings {
       if (this.clock.now > end) throw problem;
     }
     this.truth.checkGaps();
+    if (this.truth.gaps > 0) this.cover("a gap");
+    if ([...this.objects].some(({ name }) => name.includes("!"))) this.cover("a tree");
     this.truth.checkOrder();
   }
 
@@ -309,6 +329,7 @@ export class World implements Surroundings {
     }
     const members = new Map<string, string>();
     for (const channel of PRESENCE_CHANNELS) members.set(presenceOf(channel), await this.#members(channel));
+    this.#checkConnections();
     try {
       for (const [channel, shown] of members) this.#checkMembers(channel, shown);
       for (const program of this.programs) program.check(heads, members);
@@ -316,6 +337,13 @@ export class World implements Surroundings {
     } catch (problem) {
       return asError(problem);
     }
+  }
+
+  /** Checks that the Worker holds a connection only for a request that it is carrying out. */
+  #checkConnections(): void {
+    const held = this.#isolates.reduce((sum, { connections }) => sum + connections, 0);
+    const needed = this.programs.reduce((sum, { internet }) => sum + internet.requests, 0);
+    if (held > needed) throw new Violation(`the Worker holds ${held} connections for ${needed} requests`);
   }
 
   async #members(channel: string): Promise<string> {
@@ -356,14 +384,15 @@ export class World implements Surroundings {
   async checkNothingLeft(): Promise<void> {
     for (const program of this.programs) program.close();
     await this.until(() => this.programs.every(({ isClosed }) => isClosed), "a client doesn't close");
+    await this.pass(1_000);
+    this.#checkConnections();
     for (const program of this.programs) program.checkClosed();
     await this.pass(SILENCE);
     const line = this.lines.find(({ isOver, socket }) => socket.open && !isOver && isHeld(this.objects, socket));
     if (line) throw new Violation(`${line.name} is still open`);
     for (const isolate of this.#isolates) {
       const [timer] = this.clock.of(isolate);
-      if (isolate.isBusy || timer !== undefined)
-        throw new Violation(`${isolate.name} still has ${timer ?? "a socket"}`);
+      if (timer !== undefined) throw new Violation(`${isolate.name} still has ${timer}`);
     }
     for (const { name, rows, alarm, sockets } of this.objects) {
       if (alarm !== undefined) throw new Violation(`${name} still has an alarm`);
