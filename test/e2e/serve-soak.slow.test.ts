@@ -15,10 +15,10 @@ import { LibrarySoakClient } from "./support/library-soak-client.ts";
 import { freePort } from "./support/listening.ts";
 import { start } from "./support/program.ts";
 import { memoryOf, removeFolder, temporaryFolder } from "./support/runtime.ts";
+import { SEED } from "./support/seed.ts";
 import { SoakClient, SoakLog } from "./support/soak-client.ts";
 
 const SECONDS = 60 * Number(process.env.MINUTES ?? 0.5);
-const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 const CHANNELS = ["all", "a", "b", "c", "d"];
 /** Channels per client. */
 const EACH = 3;
