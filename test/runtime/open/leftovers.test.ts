@@ -24,7 +24,7 @@ settleQuickly();
 beforeEach(() => resetService());
 afterEach(closeAll);
 
-const MANY = 200;
+const MANY = 50;
 /** Many channels take a long time on a busy machine. */
 const timeout = 300_000;
 
