@@ -99,7 +99,7 @@ class Finder {
       ContinueStatement: statement,
       BinaryExpression: (node) => this.#binary(node),
       LogicalExpression: (node) => this.#logical(node),
-      AssignmentPattern: ({ right }) => this.#add(right, `= ${this.#text(right)}`, "no default", "undefined"),
+      AssignmentPattern: (node) => this.#add(node.right, this.#text(node), this.#text(node.left), "undefined"),
       AssignmentExpression: ({ left, right, operator }) => this.#flip(left, operator, right),
       UpdateExpression: (node) => this.#update(node),
       CallExpression: (node) => this.#call(node),

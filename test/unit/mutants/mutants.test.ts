@@ -27,7 +27,7 @@ test.each<[string, string[]]>([
   ["const d = a ? b : c;", ["if (a) → if (true)", "if (a) → if (false)"]],
   ["const d = a && b;", ["a && b → a || b"]],
   ["const d = a ?? b;", ["a ?? b → a"]],
-  ["const d = (e = 1) => e;", ["= 1 → no default"]],
+  ["const d = (e = 1) => e;", ["e = 1 → e"]],
   ["const d = a + b - 1;", ["a + b - 1 → a + b + 1", "a + b → a - b"]],
   ["const d = Math.min(a, b);", ["Math.min(a, b) → Math.max(a, b)"]],
   ["a ??= b;", ["a ??= b; → nothing", "a ??= b → a = b"]],
