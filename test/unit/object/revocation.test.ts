@@ -61,12 +61,20 @@ test("a connection that a Worker admits, because it hasn't learned of the revoca
 
 /** A root of `all` to which an object is linked whose answers the test controls. */
 async function rootWithObject() {
-  const state = { answers: (_: string[]): Promise<boolean> => Promise.resolve(true) };
+  const state = { answers: (_: string[]): Promise<boolean> => Promise.resolve(true), alarm: Number.POSITIVE_INFINITY };
   const told: string[][] = [];
   const rows = new Map<string, unknown>();
-  const { broker, clock } = objectOf({
+  const options: Parameters<typeof objectOf>[0] = {
     name: "all",
     rows,
+    guard: { ...guard, maxSeconds: 3_600 },
+    platform: {
+      alarm: async (time) => {
+        state.alarm = time ?? Number.POSITIVE_INFINITY;
+        return true;
+      },
+      alarmTime: () => state.alarm,
+    },
     others: {
       revoked: async (_, { revocations }) => {
         const subs = revocations.map(({ sub }) => sub);
@@ -75,16 +83,58 @@ async function rootWithObject() {
         return { objects: 1, unreachable: [] };
       },
     },
-  });
+  };
+  const { broker, clock } = objectOf(options);
   await broker.called("link", { from: "room", epoch: 1 }, 2);
   const revoke = (sub: string) => broker.called("revoke", { sub }, 2);
-  const ring = async () => {
-    clock.now += 700_000;
+  const ring = async (after = 700_000) => {
+    clock.now += after;
+    state.alarm = Number.POSITIVE_INFINITY;
     broker.alarmed();
     await settled();
   };
-  return { state, told, rows, revoke, ring };
+  const list = async (after = 0) => (await broker.called("revocations", { after }, 2)).revocations;
+  return { state, told, rows, revoke, ring, list, clock, wake: () => objectOf(options) };
 }
+
+test("a revocation that an object may have missed in a crash is settled when the root wakes", async () => {
+  const { state, told, rows, revoke, wake, clock } = await rootWithObject();
+  state.answers = () => new Promise(() => {});
+  void revoke("ann");
+  await settled();
+  expect(state.alarm).toBeLessThanOrEqual(clock.now + 10_000);
+  expect(rows.get("revoked:ann")).toMatchObject({ pending: true });
+  state.answers = async () => true;
+  // An object wakes because of an event.
+  await wake().broker.called("revocations", { after: 0 }, 2);
+  await settled();
+  expect(told).toEqual([["ann"]]);
+  expect(rows.get("revoked:ann")).toMatchObject({ pending: false });
+});
+
+test("a revocation that all objects have isn't sent again, and ends with the tokens", async () => {
+  const { state, told, rows, revoke, ring, list, wake } = await rootWithObject();
+  await revoke("ann");
+  await ring();
+  await wake().broker.called("revocations", { after: 0 }, 2);
+  await settled();
+  expect(told).toEqual([["ann"]]);
+  expect(await list()).toHaveLength(1);
+  await ring(2_000_000);
+  expect(state.alarm).toBeGreaterThan(3_600_000);
+  // Tokens live for an hour, and clocks may differ by five seconds.
+  await ring(3_605_000 - 2_700_000);
+  expect(rows.has("revoked:ann")).toBe(false);
+  expect(await list()).toEqual([]);
+});
+
+test("revocations of the same millisecond have different numbers, by which objects request new ones", async () => {
+  const { revoke, list } = await rootWithObject();
+  for (const sub of ["ann", "bob", "eve"]) await revoke(sub);
+  const numbers = (await list()).map(({ number }) => number);
+  expect(numbers).toEqual([1_000, 1_001, 1_002]);
+  expect(await list(1_001)).toMatchObject([{ sub: "eve" }]);
+});
 
 test("what is revoked while an object is told again reaches that object too", async () => {
   const { state, told, rows, revoke, ring } = await rootWithObject();
@@ -133,8 +183,12 @@ test("an object that couldn't request the revocations it has missed does so late
   const ann = await first.open(grantsOf("ann"));
   await settled();
   expect(ann.closed).toBeUndefined();
+  const second = objectOf({ name: "room", guard, others, hibernated: [ann] });
+  await settled();
+  expect(ann.closed).toBeUndefined();
   state.answers = true;
-  objectOf({ name: "room", guard, others, hibernated: [ann] }).broker.alarmed();
+  second.clock.now += 700_000;
+  second.broker.alarmed();
   await settled();
   expect(ann.closed).toMatch(/^revoked: /);
 });
