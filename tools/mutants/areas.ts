@@ -24,6 +24,10 @@ export interface Stage {
 
 export const STAGES: Stage[] = [
   { name: "unit tests", tests: AREAS.map((area) => `test/unit/${area}/`) },
-  { name: "simulations", tests: ["test/simulation/"], env: { RUNS: "0.01" } },
-  { name: "programs", tests: ["test/e2e/cli", "test/e2e/bridge.test.ts"], env: { IN_PROGRAMS: "1" } },
+  { name: "simulations", tests: ["test/simulation/"], env: { RUNS: "0.03" } },
+  {
+    name: "programs",
+    tests: ["test/e2e/cli.test.ts", "test/e2e/cli-", "test/e2e/bridge.test.ts"],
+    env: { IN_PROGRAMS: "1" },
+  },
 ];

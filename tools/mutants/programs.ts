@@ -17,7 +17,8 @@ if (process.env[FOLDER] && process.env[ACTIVE] !== undefined) {
   const isActive = (mutant: number) => {
     if (++calls > MAX_CALLS) throw new Error("endless loop");
     // At once, because tests kill programs.
-    if (active === NONE && reached.size < reached.add(mutant).size) appendFileSync(reachedFile(), `${mutant}\n`);
+    if (active === NONE && mutant >= 0 && reached.size < reached.add(mutant).size)
+      appendFileSync(reachedFile(), `${mutant}\n`);
     return mutant === active;
   };
   Object.defineProperty(globalThis, "$mutant", { value: isActive });

@@ -21,10 +21,10 @@ export function activate(mutant: number, usualCalls = Number.POSITIVE_INFINITY):
 /** Returns what happened since `activate`. */
 export const observed = () => ({ calls, reached, isEndless: calls > limit });
 
-/** Whether a mutant is active. Instrumented code calls this. */
+/** Whether a mutant is active. Instrumented code calls this, in loops with the number of none. */
 function isActive(mutant: number): boolean {
   if (++calls > limit) throw new Error("endless loop");
-  if (limit === Number.POSITIVE_INFINITY) reached.add(mutant);
+  if (limit === Number.POSITIVE_INFINITY && mutant >= 0) reached.add(mutant);
   return mutant === active;
 }
 
