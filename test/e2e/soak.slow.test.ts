@@ -9,7 +9,7 @@ import { expect, test } from "vitest";
 import { Dice } from "./support/dice.ts";
 import { HttpSoakClient } from "./support/http-soak-client.ts";
 import { SEED } from "./support/seed.ts";
-import { type Served, serveInTest } from "./support/serve.ts";
+import { connectionsAt, type Served, serveInTest } from "./support/serve.ts";
 import { SoakClient, SoakLog } from "./support/soak-client.ts";
 
 const SECONDS = 60 * Number(process.env.MINUTES ?? 0.25);
@@ -73,13 +73,15 @@ test(`for ${SECONDS} s of faults, no client misses or repeats a message`, {
   }
   isOver = true;
   await Promise.all(publishing);
-  // All clients catch up with the newest messages.
-  const [publisher] = clients;
-  const newest = new Map<string, string>();
-  for (const channel of CHANNELS) newest.set(channel, (await publisher?.announce(channel)) ?? "");
+  // Without another message, all clients receive all of them, and then nothing more.
+  const newest = log.newest(CHANNELS);
   await Promise.all(all.map((client) => client.reach(newest)));
+  const received = log.read;
+  if (SILENT > 0) await sleep(SILENCE);
   for (const client of all) await client.stop();
   await Promise.all(running);
+  await expect.poll(() => connectionsAt(service.url), { timeout: 60_000 }).toBe(0);
+  expect(log.read).toBe(received);
   const { announced, read, resumed, gaps, endings } = log;
   console.log({ faults, announced, read, resumed, gaps: gaps.length, endings });
   expect(log.faults).toEqual([]);

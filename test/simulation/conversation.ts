@@ -86,6 +86,13 @@ export class Conversation {
     return this.#isResuming && channel === this.#greeting.channel ? this.#greeting : this.next;
   }
 
+  /** Whether the client has asked to resume a channel, and has no reply yet. */
+  willResume(about: string): boolean {
+    return this.#steps.some(
+      ({ channel, done, since }) => channel === about && done === undefined && since !== undefined,
+    );
+  }
+
   /** Notes that a position has answered a resume. */
   located(channel: string): void {
     if (channel === this.#greeting.channel) this.#isResuming = false;

@@ -11,8 +11,10 @@ const ROWS = 1_000_000_000;
 
 /** What clients made a service do. */
 export interface Costs {
-  /** Calls between objects, by kind. */
+  /** Answered calls between objects, by kind. */
   calls: Partial<Record<keyof Calls, number>>;
+  /** Calls that failed because the other object was unreachable, by kind. */
+  failed: Record<string, number>;
   /** Rows written and deleted, and alarms set. */
   rows: number;
   /** Objects that left hibernation. */
@@ -111,6 +113,17 @@ export class MeteredService {
     return await answer;
   }
 
+  /** Cuts an object off from all others, for some milliseconds. */
+  cutOff(name: string, milliseconds: number): void {
+    this.simulation.objects.network.outages.begin(name, undefined, this.simulation.now + milliseconds);
+  }
+
+  /** Lets time pass, in milliseconds. */
+  async pass(milliseconds: number): Promise<void> {
+    await this.#scheduler.pass(milliseconds);
+    this.#note();
+  }
+
   /** Lets hours pass without input, until nothing is due, and all objects have left memory. */
   async silence(): Promise<void> {
     await this.#scheduler.silence();
@@ -129,6 +142,7 @@ export class MeteredService {
     this.#note();
     const costs = {
       calls: Object.fromEntries([...this.#calls].sort()),
+      failed: countFailed(this.simulation.trace),
       rows: ROWS - this.simulation.rowsLeft,
       wakes: this.#wakes,
       alarms: this.simulation.trace.filter((line) => line.includes(": the alarm of ")).length,
@@ -154,4 +168,14 @@ export class MeteredService {
       this.#wakes += 1;
     }
   }
+}
+
+/** Counts the calls that failed, by kind. */
+function countFailed(trace: string[]): Record<string, number> {
+  const failed: Record<string, number> = {};
+  for (const line of trace) {
+    const [, kind] = /: unreachable: \S+ -> \S+: (\w+)/.exec(line) ?? [];
+    if (kind !== undefined) failed[kind] = (failed[kind] ?? 0) + 1;
+  }
+  return failed;
 }

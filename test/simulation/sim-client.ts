@@ -519,6 +519,8 @@ export class SimulatedClient implements Reader {
   #message(channel: string, message: string): void {
     const reason = this.#conversation.reasonFor(channel);
     if (!reason) throw new Violation(`${this.name} received ${message} on ${channel} without a subscription`);
+    // It comes again: this client hasn't unsubscribed from `all` yet, from which it will resume.
+    if (channel === EVERYONE && !this.received.counting.has(channel) && this.#conversation.willResume(channel)) return;
     const watching = this.#watchingOn(channel);
     if (watching) watching.message(message, reason.issued);
     else this.received.message(channel, message, reason.issued);

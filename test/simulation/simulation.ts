@@ -59,6 +59,8 @@ export class Simulation implements Surroundings {
   /** Whether storage has refused a row, and the channels whose objects have left memory since. */
   #hasRefused = false;
   readonly #unsure = new Set<string>();
+  /** How long messages are retained, in milliseconds. */
+  readonly retention: number;
   /** A violation found where it can't be thrown. */
   violation: unknown;
   readonly #choose: (among: number) => number;
@@ -101,6 +103,7 @@ export class Simulation implements Surroundings {
       () => this.now,
     );
     const { historySeconds, historyBytes, maxBufferedBytes } = limits;
+    this.retention = historySeconds * 1000;
     const rules = {
       milliseconds: historySeconds * 1000,
       bytes: historyBytes,

@@ -237,6 +237,7 @@ export class Internet {
         isolate.handle(request).then((response) => {
           this.#handled.delete(request);
           isolate.onEnd.delete(lose);
+          if (signal.aborted) return;
           const noteRead = () => !signal.aborted && this.#noteDelay(init, url, response);
           const answer = this.#download(isolate, response, { disconnect, signal, request, noteRead });
           if (isAnswerLost) {

@@ -131,10 +131,11 @@ export class Program {
       [`announces twice with one key on ${busy}`, () => this.#announceTwice(busy)],
       ["pings", () => this.#ping()],
       ["wakes up", () => this.#wake()],
-      this.#isOffline ? ["connects", () => this.#connect()] : ["disconnects", () => this.#disconnect()],
       [`enters ${busy}`, () => this.#enter(busy)],
       [`leaves ${busy}`, () => this.#leave(busy)],
     ];
+    if (this.#isOffline) actions.push(["connects", () => this.#connect()], ["connects", () => this.#connect()]);
+    else if (choose(4) === 0) actions.push(["disconnects", () => this.#disconnect()]);
     const open = this.readers.filter(({ isEnded }) => !isEnded);
     if (open.length < MOST_READERS) {
       actions.push(
@@ -154,6 +155,11 @@ export class Program {
   }
 
   // --- what it does
+
+  /** Subscribes to some channels. */
+  settleIn(): void {
+    for (const channel of CHANNELS) if (this.#world.choose(2) === 0) this.subscribe(channel, {});
+  }
 
   subscribe(channel: string, options: { since?: number; last?: number }): void {
     const name = `reader ${this.readers.length} of ${this.name}`;

@@ -28,6 +28,7 @@ async function play(choices: number[], scenario: Scenario): Promise<Goal[]> {
   const world = new World(choose, scenario, create);
   try {
     await world.start();
+    if (choose(2) === 0) await world.settleIn();
     while (i < choices.length * (ROUNDS - 1)) await world.step();
     await world.end();
     await world.checkSettled();

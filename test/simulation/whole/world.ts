@@ -46,7 +46,7 @@ const SETTLE_TIMEOUT = 900_000;
 const SILENCE = 6 * 3_600_000;
 
 /** Durations of outages of an object, in milliseconds. */
-const OUTAGES = [2_000, 20_000, 120_000];
+const OUTAGES = [2_000, 2_000, 20_000, 120_000];
 
 /** The kinds of rows that the root of `all` keeps for the whole service, and to continue its positions. */
 const OF_SERVICE = ["service", "counted", "history"];
@@ -105,7 +105,7 @@ export class World implements Surroundings {
       ending: () => {},
     });
     this.programs = scenario.transports.map((transport, i) => {
-      const token = withTokens ? () => this.#token() : undefined;
+      const token = withTokens ? () => this.#token(LIFETIMES[choose(LIFETIMES.length)] ?? 0) : undefined;
       return new Program(`p${i}`, this, this.truth, { transport, token }, (channel) => channel !== FLEETING);
     });
   }
@@ -117,9 +117,10 @@ export class World implements Surroundings {
     this.#guard = await code.guardOf({ secret: SECRET, audience: undefined });
   }
 
-  #token(): string {
+  /** Returns a token. @param lifetime in seconds */
+  #token(lifetime: number): string {
     const iat = Math.floor(this.clock.now / 1_000);
-    const exp = iat + (LIFETIMES[this.choose(LIFETIMES.length)] ?? 0);
+    const exp = iat + lifetime;
     const names = ["*", "all"];
     return signed({ iat, exp, subscribe: names, announce: names, enter: names }, SECRET);
   }
@@ -144,6 +145,14 @@ export class World implements Surroundings {
     return this.#isolates[many - 1] ?? this.isolate();
   }
 
+  /** Begins with clients that are connected and subscribed. */
+  async settleIn(): Promise<void> {
+    this.isHostile = false;
+    for (const program of this.programs) program.settleIn();
+    await this.pass(2_000);
+    this.isHostile = this.#scenario.withFaults;
+  }
+
   // --- what happens next
 
   async step(): Promise<void> {
@@ -151,16 +160,17 @@ export class World implements Surroundings {
     const pending = () => this.#immediate();
     const programs = () => this.programs.flatMap((program) => program.actions());
     const faults = () => (this.isHostile ? this.#faults() : []);
+    const sleeps = () => this.#sleeps();
+    const next = () => this.#next();
     const kinds = [
-      pending,
-      pending,
-      pending,
-      pending,
-      () => this.#next(),
+      ...Array.from({ length: 8 }, () => pending),
+      next,
+      next,
+      programs,
       programs,
       programs,
       faults,
-      () => this.#sleeps(),
+      sleeps,
     ];
     const drawn = kinds[choose(kinds.length)]?.() ?? [];
     const events = drawn.length > 0 ? drawn : pending();
@@ -226,17 +236,18 @@ export class World implements Surroundings {
   }
 
   #faults(): Pending[] {
-    const { objects } = this;
+    const { objects, choose } = this;
     const awake = [...objects].filter(({ incarnation }) => incarnation);
-    return [
-      ...objects.network.faults(),
-      ...this.programs.flatMap(({ internet }) => internet.faults()),
-      ...this.programs.flatMap(({ internet }) => internet.faults()),
-      ...awake.map((object) => ({ label: `${object.name} crashes`, happen: () => objects.crash(object) })),
-      ...awake.map(({ name }) => ({ label: `${name} is cut off`, happen: () => this.#cutOff(name) })),
-      ...this.#isolates.map((isolate) => ({ label: `${isolate.name} ends`, happen: () => this.#end(isolate) })),
-      { label: "a deploy", happen: () => this.#deploy() },
-    ];
+    const calls = () => objects.network.faults();
+    const breaks = () => this.programs.flatMap(({ internet }) => internet.faults());
+    const crashes = () =>
+      awake.map((object) => ({ label: `${object.name} crashes`, happen: () => objects.crash(object) }));
+    const outages = () => awake.map(({ name }) => ({ label: `${name} is cut off`, happen: () => this.#cutOff(name) }));
+    const ends = () =>
+      this.#isolates.map((isolate) => ({ label: `${isolate.name} ends`, happen: () => this.#end(isolate) }));
+    const deploys = () => (choose(3) === 0 ? [{ label: "a deploy", happen: () => this.#deploy() }] : []);
+    const kinds = [calls, calls, calls, breaks, breaks, breaks, crashes, crashes, outages, ends, deploys];
+    return kinds[choose(kinds.length)]?.() ?? [];
   }
 
   #cutOff(name: string): void {
@@ -257,15 +268,17 @@ export class World implements Surroundings {
 
   // --- the end
 
-  /** Stalls connections and crashes an object while the last messages are announced. */
+  /** Ends with a last failure, while messages are announced, of clients that are connected. */
   async end(): Promise<void> {
     const { choose } = this;
-    if (this.isHostile) {
-      for (const { internet } of this.programs) if (choose(2) === 0) internet.stall();
+    if (choose(2) === 0) {
+      this.#heal();
+      await this.pass(20_000);
     }
-    const [speaker] = this.programs;
-    if (choose(2) === 0) speaker?.sayLast();
-    for (let steps = choose(20); steps > 0; steps -= 1) await this.step();
+    this.isHostile = this.#scenario.withFaults;
+    for (const { internet } of this.programs) if (this.isHostile && choose(2) === 0) internet.stall();
+    for (const program of this.programs) if (choose(2) === 0) program.sayLast();
+    for (let steps = choose(30); steps > 0; steps -= 1) await this.step();
     this.#heal();
   }
 
@@ -329,6 +342,7 @@ export class World implements Surroundings {
     for (const channel of ["a", "b", "all"]) {
       const { position } = await this.#ask(`/${channel}?poll=&since=now`);
       heads.set(channel, Number(position));
+      await this.#checkPoll(channel, Number(position));
     }
     const members = new Map<string, string>();
     for (const channel of PRESENCE_CHANNELS) members.set(presenceOf(channel), await this.#members(channel));
@@ -339,6 +353,23 @@ export class World implements Surroundings {
       return undefined;
     } catch (problem) {
       return asError(problem);
+    }
+  }
+
+  /** Checks that a poll returns the newest messages, and where they end. */
+  async #checkPoll(channel: string, head: number): Promise<void> {
+    const since = Math.max(0, head - 3);
+    const { position, body } = await this.#ask(`/${channel}?poll=&since=${since}`);
+    if (Number(position) !== head) throw new Violation(`a poll of ${channel} ends at ${position}, not at ${head}`);
+    const lines = body.split("\n").slice(0, -1);
+    const [gap = ""] = lines;
+    const [, kind, , , to] = /^debug!(gap) (\S+) (\d+) (\d+)$/.exec(gap) ?? [];
+    if (kind !== undefined) lines.shift();
+    const after = kind === undefined ? since : Number(to);
+    if (kind !== undefined) this.truth.missed("a poll", channel, since, after);
+    if (after + lines.length !== head) throw new Violation(`a poll of ${channel} returns '${body}' since ${since}`);
+    for (const [i, line] of lines.entries()) {
+      this.truth.found(channel, after + 1 + i, line.slice(channel.length + 1), "a poll");
     }
   }
 
@@ -368,7 +399,7 @@ export class World implements Surroundings {
   /** Asks the Worker as an onlooker, without faults. */
   async #ask(path: string): Promise<{ position: string | null; body: string }> {
     const headers: Record<string, string> = this.#scenario.withTokens
-      ? { Authorization: `Bearer ${this.#token()}` }
+      ? { Authorization: `Bearer ${this.#token(3_600)}` }
       : {};
     const request = new Request(`https://host${path}`, { headers });
     let answer: { status: number; position: string | null; body: string } | undefined;
