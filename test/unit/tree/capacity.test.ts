@@ -22,7 +22,7 @@ function roomOf({ name = "news", sockets = 8, links = 2, random = 0 }: Options =
       return undefined;
     },
   });
-  const held = { sockets: 0, links: 0, children: [] as string[] };
+  const held: { sockets: number; links: number; children: string[] } = { sockets: 0, links: 0, children: [] };
   const limits = { ...readLimits({}), socketsPerObject: sockets, linksPerObject: links };
   const connections = {
     isCrowded: false,
