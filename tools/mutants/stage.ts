@@ -55,7 +55,7 @@ export async function runStage(stage: Stage, mutants: Mutant[], seed: number, ve
 
 /** Returns which mutants each test reaches. */
 async function findReached(stage: Stage, plan: Plan): Promise<Reached[]> {
-  await runProcess(stage, plan, stage.tests);
+  if ((await runProcess(stage, plan, stage.tests)) !== 0) throw new Error(`${stage.name}: some tests can't be loaded`);
   const results = readResults();
   const failing = results.flatMap((result) => (result.kind === "unsettled" ? [result.test] : []));
   for (const test of new Set(failing)) console.log(`fails without a mutant, or the second time: ${test}`);
@@ -97,8 +97,8 @@ function blame({ test, mutant }: Attempt, isProgress: boolean, left: Map<string,
   else if (!isProgress && !left.delete(test)) left.clear();
 }
 
-/** Runs a process until it ends or is stuck. */
-async function runProcess(stage: Stage, plan: Plan, files: string[]): Promise<void> {
+/** Runs a process until it ends or is stuck; returns its exit code. */
+async function runProcess(stage: Stage, plan: Plan, files: string[]): Promise<number | null> {
   clearResults();
   writePlan(plan);
   const child = spawn(process.execPath, [VITEST, "run", "--config", CONFIG, ...files], {
@@ -118,6 +118,7 @@ async function runProcess(stage: Stage, plan: Plan, files: string[]): Promise<vo
   await once(child, "close");
   clearInterval(timer);
   children.delete(child);
+  return child.exitCode;
 }
 
 /** Kills a process and its children. */

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { defineConfig, type Plugin } from "vitest/config";
+import { TAGS } from "../../test/guarantees.ts";
 import { instrument } from "./instrument.ts";
 import { FOLDER, instrumentedFile, readPlan } from "./plan.ts";
 
@@ -36,6 +37,7 @@ export default defineConfig({
   test: {
     include: ["test/unit/**/*.test.ts", "test/simulation/**/*.test.ts", "test/e2e/**/*.test.ts"],
     exclude: ["**/*.slow.test.ts"],
+    tags: TAGS,
     runner: "./tools/mutants/runner.ts",
     // One process, and modules that all tests share.
     isolate: false,
