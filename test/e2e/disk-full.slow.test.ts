@@ -6,6 +6,7 @@ import { beforeEach, expect, test } from "vitest";
 import { serveIn } from "./support/cli-server.ts";
 import { run } from "./support/program.ts";
 import { removeFolder, temporaryFolder } from "./support/runtime.ts";
+import { lacks } from "./support/tools.ts";
 
 /** The size of the disk. */
 const SIZE = "size=8m";
@@ -19,7 +20,7 @@ beforeEach(async () => {
     execFileSync("mount", ["-t", "tmpfs", "-o", SIZE, "none", disk], { stdio: "pipe" });
     isMounted = true;
   } catch (error) {
-    console.warn(`skipped: a small disk can't be mounted, which takes root on Linux: ${error}`);
+    lacks(`a small disk can't be mounted, which takes root on Linux: ${error}`);
   }
   return async () => {
     if (isMounted) execFileSync("umount", ["--lazy", disk]);
@@ -43,7 +44,7 @@ function fill(): () => void {
 test("announcements fail while the disk is full, and nothing that was acknowledged is lost", {
   tags: ["serve-disk-full"],
 }, async ({ skip }) => {
-  if (!isMounted) return skip();
+  if (!isMounted) return skip("a small disk can't be mounted");
   const data = join(disk, "data");
   const words = ["--var", "HISTORY_SECONDS=3600", "--var", "HISTORY_BYTES=500000"];
   const first = await serveIn(data, words);

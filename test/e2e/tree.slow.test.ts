@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { serveInTest } from "./support/serve.ts";
 import { connectAll, type TestClient } from "./support/test-client.ts";
+import { lacks } from "./support/tools.ts";
 
 /** Returns the reply to `info`. */
 async function info(client: TestClient): Promise<Record<string, string>> {
@@ -11,34 +12,45 @@ async function info(client: TestClient): Promise<Record<string, string>> {
   return Object.fromEntries(lines.map((line) => line.split(": ")));
 }
 
-/** Each connection takes two of the runtime's open files, and not every machine allows enough for 10,000 connections. */
-const FILES = Number(execFileSync("sh", ["-c", "ulimit -Hn"], { encoding: "utf8" }));
-const CROWD = Math.min(10_000, Math.floor(((FILES || Number.POSITIVE_INFINITY) - 600) / 2));
+/** So many connections need a tree of ten objects. */
+const CROWD = 9_000;
 
-test(`${CROWD} connections on one channel receive a thousand messages from many of them in one order`, {
-  tags: ["any-size", "order-shared"],
-  timeout: 600_000,
-}, async () => {
-  const runtime = await serveInTest({ settings: { SOCKETS_PER_OBJECT: "1000" } });
-  const clients = await connectAll(
-    runtime.url,
-    Array.from({ length: CROWD }, () => "/crowd"),
-  );
-  const [first] = clients;
-  if (!first) throw new Error("the clients are missing");
-  expect(await info(first)).toMatchObject({
-    "current connections": String(CROWD),
-    "current channels": "2",
-    "user-requested subscriptions": String(CROWD),
-    objects: String(Math.ceil(CROWD / 1_000)),
-    "unreachable objects": "0",
-  });
-  for (let i = 0; i < 1_000; i++) clients[(i * 37) % clients.length]?.send(`announce crowd ${i}`);
-  const order = (await first.read(1_000)).join("\n");
-  expect(new Set(order.split("\n")).size).toBe(1_000);
-  for (const client of clients.slice(1)) expect((await client.read(1_000)).join("\n")).toBe(order);
-  for (const client of clients) client.close();
-});
+/** Each connection takes two of the runtime's open files, besides its own. */
+const FILES_NEEDED = 2 * CROWD + 600;
+
+/** The open files that this machine allows a process, as text: a number, or "unlimited". */
+const FILES = execFileSync("sh", ["-c", "ulimit -n 65536 2>/dev/null; ulimit -Hn"], { encoding: "utf8" }).trim();
+const isRoomy = FILES === "unlimited" || Number(FILES) >= FILES_NEEDED;
+if (!isRoomy) lacks(`a process may open ${FILES} files, and this test needs ${FILES_NEEDED}: raise \`ulimit -Hn\``);
+
+test.skipIf(!isRoomy)(
+  `${CROWD} connections on one channel receive a thousand messages from many of them in one order`,
+  {
+    tags: ["any-size", "order-shared"],
+    timeout: 600_000,
+  },
+  async () => {
+    const runtime = await serveInTest({ settings: { SOCKETS_PER_OBJECT: "1000" } });
+    const clients = await connectAll(
+      runtime.url,
+      Array.from({ length: CROWD }, () => "/crowd"),
+    );
+    const [first] = clients;
+    if (!first) throw new Error("the clients are missing");
+    expect(await info(first)).toMatchObject({
+      "current connections": String(CROWD),
+      "current channels": "2",
+      "user-requested subscriptions": String(CROWD),
+      objects: String(Math.ceil(CROWD / 1_000)),
+      "unreachable objects": "0",
+    });
+    for (let i = 0; i < 1_000; i++) clients[(i * 37) % clients.length]?.send(`announce crowd ${i}`);
+    const order = (await first.read(1_000)).join("\n");
+    expect(new Set(order.split("\n")).size).toBe(1_000);
+    for (const client of clients.slice(1)) expect((await client.read(1_000)).join("\n")).toBe(order);
+    for (const client of clients) client.close();
+  },
+);
 
 test("500 channels receive `all` once each through objects with 16 links, also after a power failure", {
   timeout: 600_000,
@@ -57,7 +69,9 @@ test("500 channels receive `all` once each through objects with 16 links, also a
     for (const [i, client] of clients.entries()) {
       const expected = ["all!one", "all!two", ...(i % 500 === 499 ? ["room499!three"] : [])];
       const read = await client.read(expected.length);
-      expect(read.sort()).toEqual(expected);
+      // Only messages of one channel have an order.
+      expect(read.filter((line) => line.startsWith("all!"))).toEqual(expected.slice(0, 2));
+      expect(read.toSorted()).toEqual(expected);
     }
     expect(await info(first)).toMatchObject({
       "current connections": "1000",

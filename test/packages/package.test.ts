@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import { build } from "esbuild";
 import { chromium, type Page } from "playwright-core";
 import { beforeAll, expect, inject, onTestFinished, test } from "vitest";
+import { install as installWith } from "../e2e/support/command.ts";
 import { listening } from "../e2e/support/listening.ts";
 import { type Runtime, removeFolder, startRuntime, temporaryFolder } from "../e2e/support/runtime.ts";
 import { find } from "../e2e/support/tools.ts";
@@ -17,10 +18,8 @@ import { find } from "../e2e/support/tools.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BIN = join(ROOT, "node_modules", ".bin");
 const CHECKERS = join(import.meta.dirname, "node_modules", ".bin");
-/** npm asks a registry again that doesn't answer for a minute; by default, it waits as long as a test may take. */
 const ENV = {
   ...process.env,
-  npm_config_fetch_timeout: "60000",
   PATH: [BIN, CHECKERS, process.env.PATH].join(delimiter),
 };
 
@@ -72,8 +71,8 @@ beforeAll(async () => {
 async function install(folder: string, ...packages: string[]): Promise<void> {
   await mkdir(folder);
   await writeFile(join(folder, "package.json"), '{ "private": true, "type": "module" }');
-  const quietly = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
-  await run("npm", ["install", ...quietly, ...packages], folder);
+  const quietly = "--no-audit --no-fund --prefer-offline --loglevel=error";
+  await installWith(`npm install ${quietly} ${packages.join(" ")}`, { cwd: folder, env: ENV });
 }
 
 /** Runs a program and returns its output. @throws Error with its output if it fails */

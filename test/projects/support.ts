@@ -1,14 +1,14 @@
 /** Projects created from scratch that install the packed package, and a server that restarts while they use it. */
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, connect as dial, type Socket } from "node:net";
 import { delimiter, dirname, extname, join } from "node:path";
-import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { chromium, type Page } from "playwright-core";
 import { expect, inject, onTestFinished } from "vitest";
 import { Fanout } from "../../src/client/fanout.ts";
+import { install, run as runCommand } from "../e2e/support/command.ts";
 import { listening } from "../e2e/support/listening.ts";
 import { removeFolder, temporaryFolder } from "../e2e/support/runtime.ts";
 import { type Served, serve } from "../e2e/support/serve.ts";
@@ -171,9 +171,6 @@ function warningsIn(output: string, known = /^$/): string[] {
   return output.split("\n").filter((line) => isWarning(line) && !ABOUT_SCRIPTS.test(line) && !known.test(line));
 }
 
-/** Has npm and pnpm ask a registry again that doesn't answer for a minute. By default, they wait as long as a test may take. */
-const PATIENCE = { npm_config_fetch_timeout: "60000" };
-
 /** Creates a project and installs the package in it; unknown warnings of the installer fail the test. */
 export async function create(options: ProjectOptions = {}): Promise<Project> {
   const base = await temporaryFolder();
@@ -190,26 +187,18 @@ export async function create(options: ProjectOptions = {}): Promise<Project> {
     const PATH = [join(folder, "node_modules", ".bin"), BIN, process.env.PATH].join(delimiter);
     // Vitest's own settings would change those of the project.
     const { NODE_ENV, VITEST, VITEST_MODE, NODE_OPTIONS, ...inherited } = process.env;
-    return { ...inherited, ...PATIENCE, PATH, NEXT_TELEMETRY_DISABLED: "1", ...more };
+    return { ...inherited, PATH, NEXT_TELEMETRY_DISABLED: "1", ...more };
   };
   const start = (command: string, pattern: RegExp) => startIn(folder, command, environment(), pattern);
-  const run = async (command: string, more: Record<string, string> = {}) => {
-    const env = environment(more);
-    const done = await promisify(execFile)("sh", ["-c", `${command} 2>&1`], {
-      cwd: folder,
-      env,
-      maxBuffer: 2 ** 26,
-    }).catch(({ stdout }) => {
-      throw new Error(`${command}:\n${stdout}`);
-    });
-    return done.stdout;
-  };
+  const run = (command: string, more: Record<string, string> = {}) =>
+    runCommand(command, { cwd: folder, env: environment(more) });
   await write({
     "package.json": JSON.stringify({ name: "project", private: true, ...options.fields }),
     ...options.files,
   });
   const installer = options.installer ?? "npm install --no-audit --no-fund --prefer-offline";
-  const output = await run(`${installer} ${inject("tarball")} ${(options.packages ?? []).join(" ")}`);
+  const command = `${installer} ${inject("tarball")} ${(options.packages ?? []).join(" ")}`;
+  const output = await install(command, { cwd: folder, env: environment() });
   expect(warningsIn(output, options.warnings)).toEqual([]);
   const sizeOf = async (...names: string[]) => {
     let size = 0;

@@ -106,6 +106,6 @@ test("a client that disconnects leaves nothing behind", async () => {
   await object.send("debug!position news 7\nnews!a\n");
   object.connection.drop();
   await settle();
-  expect(answer()).toBeDefined();
+  expect(answer()).toEqual({ lines: "news!a\n", position: 8 });
   expect([object.isClosed, budget.size, time.timers]).toEqual([true, 0, 0]);
 });
