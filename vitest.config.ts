@@ -13,6 +13,13 @@ const patience = { testTimeout: 120_000, hookTimeout: 120_000 };
 
 const SLOW = "test/**/*.slow.test.ts";
 
+/** The slow tests, and the simulations with more runs: 50,000 altogether. */
+const SLOWLY = {
+  include: [SLOW, "test/simulation/**/*.test.ts"],
+  exclude: configDefaults.exclude,
+  env: { RUNS: process.env.RUNS ?? "7" },
+};
+
 /** Setup for tests that serve the Worker's bundle. */
 const BUNDLED = "test/e2e/support/bundled.ts";
 
@@ -82,8 +89,7 @@ export default defineConfig({
     projects: [
       // All files share their modules: they leave no state behind, and 150 files would load them 150 times.
       inNode("unit", { isolate: false, unstubGlobals: true }),
-      // The project `slow` makes all runs.
-      inNode("simulation", { env: { RUNS: process.env.RUNS ?? "0.5" } }),
+      inNode("simulation"),
       inNode("upgrades"),
       // Without retention, other rows are left in storage, and other connections closed.
       inRuntime("open", { HISTORY_SECONDS: "0" }, CONFORMANCE),
@@ -94,7 +100,7 @@ export default defineConfig({
       inRuntime("tokens", { TOKEN_SECRET: SECRET, HISTORY_SECONDS: "0" }),
       inNode("e2e", { globalSetup: [BUNDLED] }),
       // `npm test` leaves out these three.
-      inNode("slow", { include: [SLOW], exclude: configDefaults.exclude, globalSetup: [BUNDLED] }),
+      inNode("slow", { ...SLOWLY, globalSetup: [BUNDLED] }),
       inNode("packages", { globalSetup: [BUNDLED, PACKED, RUNTIMES] }),
       inNode("projects", { globalSetup: [BUNDLED, PACKED, RUNTIMES], testTimeout: 900_000 }),
     ],

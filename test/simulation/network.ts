@@ -4,6 +4,7 @@
  */
 
 import { CallFailed } from "../../src/runtime/runtime.ts";
+import { copy } from "./copy.ts";
 import type { CoverageGoal } from "./coverage.ts";
 import { Outages } from "./outages.ts";
 
@@ -79,7 +80,7 @@ export class Network {
       call.run = () => {
         const answer = (value: T) => {
           call.settle = () => {
-            if (!isOver()) resolve(structuredClone(value));
+            if (!isOver()) resolve(copy(value));
           };
         };
         new Promise<T>((resolve) => resolve(act())).then(answer, (error: unknown) => {

@@ -2,6 +2,7 @@
 import type { Calls } from "../../src/runtime/calls.ts";
 import { parentOf } from "../../src/runtime/object-names.ts";
 import type { Stub } from "../../src/runtime/runtime.ts";
+import { copy } from "./copy.ts";
 import { Network } from "./network.ts";
 import { type Environment, type Incarnation, leave, properties, type SimulatedObject } from "./object.ts";
 import { RuleViolation } from "./platform-rules.ts";
@@ -28,6 +29,9 @@ export interface ObjectAccess {
 
 export class ObjectCalls {
   readonly network: Network;
+  /** The newest claim of connections that was carried out, by object, and the objects whose last one was an older one. */
+  readonly #claims = new Map<string, number>();
+  readonly staleClaims = new Set<string>();
   readonly #environment: Environment;
   readonly #objects: ObjectAccess;
 
@@ -62,7 +66,7 @@ export class ObjectCalls {
 
   /** Makes a call as a Worker does: with the hop count of an upgrade. */
   callFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["request"]) {
-    const asked = { to, claimed: 2, kind, ask: structuredClone(ask) };
+    const asked = { to, claimed: 2, kind, ask: copy(ask) };
     return this.network.call<Calls[Kind]["answer"]>(
       `a Worker -> ${to}: ${kind} ${JSON.stringify(ask)}`,
       { from: "a Worker", to, isNested: false },
@@ -86,7 +90,7 @@ export class ObjectCalls {
     call: Call<Kind>,
   ): Promise<Calls[Kind]["answer"]> {
     const { to, kind, ask } = call;
-    const asked = { ...call, ask: structuredClone(ask) };
+    const asked = { ...call, ask: copy(ask) };
     if (kind === "present") this.#beginReport(incarnation, to);
     const label = `${from.name} -> ${to}: ${kind} ${JSON.stringify(ask) ?? ""}`;
     await new Promise<void>((resolve) => leave(incarnation, resolve));
@@ -112,12 +116,21 @@ export class ObjectCalls {
   async #answer<Kind extends keyof Calls>({ to, claimed, kind, ask }: Call<Kind>): Promise<Calls[Kind]["answer"]> {
     const incarnation = this.#objects.inMemory(this.#objects.of(to));
     const answered = incarnation.depth.beginToAnswer(claimed);
+    if (kind === "claim") this.#noteClaim(properties(ask));
     try {
-      return structuredClone(await incarnation.broker.called(kind, ask, claimed));
+      return copy(await incarnation.broker.called(kind, ask, claimed));
     } finally {
       answered();
       await new Promise<void>((resolve) => leave(incarnation, resolve));
     }
+  }
+
+  /** A root of `all` that has crashed since can't know that a claim is older than one that it has answered. */
+  #noteClaim({ from, number }: Record<string, unknown>): void {
+    const newest = this.#claims.get(String(from)) ?? 0;
+    this.#claims.set(String(from), Math.max(newest, Number(number)));
+    if (Number(number) < newest) this.staleClaims.add(String(from));
+    else this.staleClaims.delete(String(from));
   }
 
   /** Objects report the members of a channel one call at a time. */

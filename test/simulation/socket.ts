@@ -1,5 +1,5 @@
 /** The server's end of a simulated client's connection. */
-import { serialize } from "node:v8";
+import { deserialize, serialize } from "node:v8";
 import { formatReason } from "../../src/protocol/errors.ts";
 import { SERVICE_FULL } from "../../src/protocol/refusals.ts";
 import type { Socket } from "../../src/session/socket.ts";
@@ -38,7 +38,8 @@ export class SimulatedSocket implements Socket {
   readonly name: string;
   /** What a slow client has not read yet. */
   readonly unread: Unread[] = [];
-  #attachment: unknown;
+  /** The serialized attachment. */
+  #attachment: Uint8Array | undefined;
   open = true;
   /** The first violation that the client found. */
   violation: unknown;
@@ -94,14 +95,15 @@ export class SimulatedSocket implements Socket {
 
   /** @throws Error if the attachment exceeds the runtime's limit */
   serializeAttachment(attachment: unknown): void {
-    const bytes = serialize(attachment).byteLength;
+    const serialized = serialize(attachment);
+    const bytes = serialized.byteLength;
     if (bytes >= 15_000) this.#cover("an attachment of 15,000 bytes");
     if (bytes > MOST_ATTACHED) throw new Error(`an attachment has ${bytes} bytes`);
-    this.#attachment = structuredClone(attachment);
+    this.#attachment = serialized;
   }
 
   deserializeAttachment(): unknown {
-    return this.#attachment;
+    return this.#attachment && deserialize(this.#attachment);
   }
 }
 

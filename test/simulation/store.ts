@@ -1,5 +1,6 @@
 /** Storage made of a map, which copies values as real storage does. */
 import type { Store } from "../../src/runtime/runtime.ts";
+import { copy } from "./copy.ts";
 
 /**
  * @param accepts says before each change whether storage accepts it
@@ -20,11 +21,11 @@ export function storeOf(
     return isAccepted;
   };
   return {
-    get: (key) => structuredClone(rows.get(key)),
-    put: (key, value) => change(() => rows.set(key, structuredClone(value))),
+    get: (key) => copy(rows.get(key)),
+    put: (key, value) => change(() => rows.set(key, copy(value))),
     delete: (key) => change(() => rows.delete(key)),
     list: (prefix): [string, unknown][] =>
-      [...rows].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => [key, structuredClone(value)]),
+      [...rows].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => [key, copy(value)]),
     hasTaken: () => hasTaken,
     sync: () => Promise.resolve(),
     release: () => {

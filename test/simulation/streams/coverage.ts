@@ -18,8 +18,9 @@ export const CASES = [
 
 export type Case = (typeof CASES)[number];
 
-/** Records the cases that a run has reached. */
-export function note({ readers, pollers }: Simulation, seen: Set<Case>): void {
+/** Returns the cases that a run has reached. */
+export function casesIn({ readers, pollers }: Simulation): Set<Case> {
+  const seen = new Set<Case>();
   for (const reader of readers) {
     for (const rareCase of CASES) if (isSeen(rareCase, reader)) seen.add(rareCase);
   }
@@ -27,6 +28,7 @@ export function note({ readers, pollers }: Simulation, seen: Set<Case>): void {
     if (over === "answered") seen.add("a poll answered");
     if (over === "denied") seen.add("a poll denied");
   }
+  return seen;
 }
 
 function isSeen(rareCase: Case, { over, judge, object }: Reader): boolean {

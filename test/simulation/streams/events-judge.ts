@@ -36,6 +36,8 @@ export class EventsJudge implements Judge {
   readonly #gaps = new Map<string, { from: number; to: number }>();
   /** The text of the last message of each channel without history. */
   readonly last = new Map<string, string>();
+  /** Where each channel without history was when the stream began to receive it. */
+  readonly #begun = new Map<string, number>();
   #isComplete: boolean;
   resumed: string | undefined;
   #rest = "";
@@ -67,6 +69,13 @@ export class EventsJudge implements Judge {
 
   /** Accepts any end, because clients resume by ids. */
   ended(): void {}
+
+  /** Returns the position up to which the stream has the messages of a live channel. */
+  newest(channel: string): number | undefined {
+    const last = this.last.get(channel);
+    const withoutPosition = last === undefined ? this.#begun.get(channel) : this.#truth.find(channel, last);
+    return this.at[this.channels.indexOf(channel)] ?? withoutPosition;
+  }
 
   #take({ event, data, id }: Event): void {
     if (event === "debug") this.#readDebug(data);
@@ -137,6 +146,7 @@ export class EventsJudge implements Judge {
     if (code === "no-history") {
       this.live.add(channel);
       this.at[i] = undefined;
+      this.#begun.set(channel, this.#truth.newest(channel));
       if (i === 0) this.#begins = undefined;
       this.#isComplete = false;
     } else (code === "rate" || code === "unavailable" ? this.postponed : this.refused).add(channel);

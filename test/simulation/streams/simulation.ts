@@ -36,6 +36,8 @@ export interface Profile {
   isTight: boolean;
   /** Whether the channel `b` has no history. */
   isWithoutHistory: boolean;
+  /** Whether nothing more is announced at the end, so that streams must catch up by themselves. */
+  endsInSilence: boolean;
 }
 
 /** A possible next step. */

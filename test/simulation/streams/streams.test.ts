@@ -1,14 +1,10 @@
 import fc from "fast-check";
-import { afterAll, expect, test } from "vitest";
 import type { From } from "../../../src/protocol/positions.ts";
-import { replay, TIMES } from "../replay.ts";
+import { propertiesOf } from "../runs.ts";
 import { checkCaughtUp, checkNothingLeft } from "./checks.ts";
-import { CASES, type Case, note } from "./coverage.ts";
+import { type Case, casesIn } from "./coverage.ts";
 import { EventsJudge } from "./events-judge.ts";
 import { type Action, type Profile, Simulation } from "./simulation.ts";
-
-/** Cases reached in all runs. */
-const seen = new Set<Case>();
 
 /** Most open streams and polls. */
 const MAX_OPEN = 6;
@@ -66,8 +62,8 @@ function resumes(simulation: Simulation): Action[] {
   });
 }
 
-/** Runs a simulation by choices, and checks it. */
-async function play(choices: number[], profile: Profile): Promise<void> {
+/** Runs a simulation by choices, checks it, and returns the rare cases that it reached. */
+async function play(choices: number[], profile: Profile): Promise<Set<Case>> {
   let i = 0;
   const simulation = new Simulation((among) => (choices[i++] ?? 0) % Math.max(1, among), profile);
   try {
@@ -78,8 +74,9 @@ async function play(choices: number[], profile: Profile): Promise<void> {
       await simulation.step(isDue ? objectActions : others(simulation));
     }
     await checkCaughtUp(simulation);
-    note(simulation, seen);
+    const cases = casesIn(simulation);
     await checkNothingLeft(simulation);
+    return cases;
   } catch (error) {
     throw new Error(`${error}\n\nWhat happened:\n${simulation.script.join("\n")}`, { cause: error });
   }
@@ -103,44 +100,46 @@ const OTHERS = [
   leaving,
 ];
 
-const choices = fc.array(fc.nat(), { minLength: 10, maxLength: 400, size: "max" });
-
-const timeout = 120_000 * Math.max(1, TIMES);
-
-/** Runs the property `runs` times with arbitrary choices and profiles. */
-async function runProperty(runs: number, profiles: fc.Arbitrary<Profile>): Promise<void> {
-  // Stop before the test's timeout, because a failure is useless without the script that reproduces it.
-  const limit = { interruptAfterTimeLimit: timeout - 30_000, markInterruptAsFailure: false };
-  const property = fc.asyncProperty(choices, profiles, play);
-  await fc.assert(property, { numRuns: runs * TIMES, ...limit, ...replay });
-}
-
 const never = fc.constant(false);
 const always = fc.constant(true);
-const calm = { refuses: never, fails: never, lies: never, isTight: never, isWithoutHistory: fc.boolean() };
+const sometimes = fc.boolean();
+const calm = {
+  refuses: never,
+  fails: never,
+  lies: never,
+  isTight: never,
+  isWithoutHistory: sometimes,
+  endsInSilence: sometimes,
+};
 
-test("streams deliver every message once, and resume after any id", { tags: ["events-resume"], timeout }, async () => {
-  await runProperty(1_000, fc.record(calm));
+const property = propertiesOf<Profile, Case>(play);
+
+property("streams deliver every message once, and resume after any id", {
+  tags: ["events-resume"],
+  runs: 250,
+  scenarios: fc.record(calm),
+  goals: ["resumed complete", "resumed gap", "without history", "a poll answered"],
 });
 
-test("temporarily refused channels become live, however busy the stream is", { timeout }, async () => {
-  await runProperty(1_000, fc.record({ ...calm, refuses: always }));
+property("temporarily refused channels become live, however busy the stream is", {
+  runs: 300,
+  scenarios: fc.record({ ...calm, refuses: always }),
+  goals: ["refused at first, live later", "refused for good", "denied", "a poll denied"],
 });
 
-test("no stream or poll hangs, however its object fails", { timeout }, async () => {
-  await runProperty(1_500, fc.record({ ...calm, refuses: fc.boolean(), fails: always }));
+property("no stream or poll hangs, however its object fails", {
+  runs: 400,
+  scenarios: fc.record({ ...calm, refuses: sometimes, fails: always }),
+  goals: ["broken off", "ended with a reason"],
 });
 
-test("with a small budget, slow readers are dropped, and resume", { tags: ["stream-buffer"], timeout }, async () => {
-  await runProperty(1_000, fc.record({ ...calm, refuses: fc.boolean(), fails: fc.boolean(), isTight: always }));
+property("with a small budget, slow readers are dropped, and resume", {
+  tags: ["stream-buffer"],
+  runs: 300,
+  scenarios: fc.record({ ...calm, refuses: sometimes, fails: sometimes, isTight: always }),
 });
 
-test("an object that sends invalid lines can't block a Worker or exhaust its memory", {
-  timeout,
-}, async () => {
-  await runProperty(500, fc.record({ ...calm, fails: fc.boolean(), lies: always, isTight: fc.boolean() }));
-});
-
-afterAll(() => {
-  if (!replay) expect([...seen].sort()).toEqual([...CASES].sort());
+property("an object that sends invalid lines can't block a Worker or exhaust its memory", {
+  runs: 150,
+  scenarios: fc.record({ ...calm, fails: sometimes, lies: always, isTight: sometimes }),
 });

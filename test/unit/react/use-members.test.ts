@@ -139,3 +139,16 @@ test("a change just before the end of a subscription isn't shown after it", asyn
   await vi.advanceTimersByTimeAsync(100);
   expect([changed.mock.calls, store.read().members]).toEqual([[], []]);
 });
+
+test("a list that is closed and opened again doesn't show that the closed one has ended", async () => {
+  const { client } = connectTo();
+  const store = membersStoreOf(() => client.members("chat"));
+  const end = store.subscribe(() => {});
+  await greet("debug!position presence/chat 7", "debug!members chat 7 0");
+  await vi.advanceTimersByTimeAsync(100);
+  expect(store.read().state).toBe("subscribed");
+  end();
+  onTestFinished(store.subscribe(() => {}));
+  await vi.advanceTimersByTimeAsync(100);
+  expect(store.read().state).toBe("subscribing");
+});
