@@ -19,6 +19,8 @@ export interface Surroundings {
   reply?: (line: string) => (string | Closed)[];
   /** Responds to requests of `fetch`. */
   respond?: () => Promise<Response>;
+  /** Receives all that is printed; what it throws ends the program. */
+  consume?: (text: string) => void;
   /** The failure of each write to standard output. */
   unwritable?: Error;
   /** What writes to standard output throw, which no command expects. */
@@ -39,11 +41,12 @@ function socketOf({ reply }: Surroundings, sent: (line: string) => void) {
 
     constructor(address: string) {
       const channel = decodeURIComponent(new URL(address).pathname.slice(1));
+      const [from = []] = new URL(address).searchParams;
       void turn().then(() => {
         if (!reply) return this.onclose?.({ code: 1006, reason: "" });
         this.onmessage?.({ data: "debug!connected...\n" });
         // The server subscribes the connection to the channel in its address.
-        if (channel !== "") this.#answer(reply(`subscribe ${channel}`));
+        if (channel !== "") this.#answer(reply(`subscribe ${channel} ${from.join(" ")}`));
       });
     }
 
@@ -104,6 +107,7 @@ export async function runHere(words: string[], surroundings: Surroundings = {}) 
     }),
     vi.spyOn(process.stdout, "write").mockImplementation((text, ...rest) => {
       if (fault) throw fault;
+      surroundings.consume?.(String(text));
       out += String(text);
       for (const done of rest) if (typeof done === "function") done(unwritable ?? null);
       return true;
