@@ -87,6 +87,9 @@ export const GUARANTEES: Record<string, Record<string, string>> = {
     "members-limit": "A channel has up to `MEMBERS_PER_CHANNEL` members",
     "frames-out": "Frames to clients have at most 64 KiB, unless a single line is longer.",
     "frames-in": "Frames from clients have at most `MAX_BUFFERED_BYTES`.",
+    // What a line costs
+    "cost-bounded":
+      "no line of a client makes the server do more than this table says, on average over the lines of a connection",
     // Idle costs nothing
     "idle-free":
       "Without traffic, no object is in memory, sockets stay open, and only storage is billed. An object whose storage is empty gives it back",

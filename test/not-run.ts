@@ -1,7 +1,6 @@
 /** Prints at the end of a run which tests were skipped, because a suite that shrinks silently proves less than it seems to. */
 import type { Reporter, TestCase, TestModule } from "vitest/node";
 
-/** Skipped tests by what they lack: the note of `skip`, or else what their file said. */
 export default class NotRun implements Reporter {
   #isFiltered = false;
 

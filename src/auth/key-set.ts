@@ -28,8 +28,11 @@ const USABLE_FOR = 6 * 3_600_000;
 const COOL_DOWN = 30_000;
 const MAX_COOL_DOWN = 300_000;
 
-/** Timeout of a fetch, in milliseconds, and most bytes of a key set. */
+/** Timeout of a fetch, in milliseconds, and how late a busy machine may notice it: until then, no other fetch starts. */
 const DEADLINE = 5_000;
+const DELAY = 1_000;
+
+/** Most bytes of a key set. */
 const MAX_BYTES = 262_144;
 
 /** Interval at which a request checks whether another request's fetch is over, in milliseconds. */
@@ -113,7 +116,7 @@ export class KeySet {
 
   get #isUnderWay(): boolean {
     const attempt = this.#attempt;
-    return attempt?.isOver === false && this.#runtime.now() < attempt.at + DEADLINE + POLL_INTERVAL;
+    return attempt?.isOver === false && this.#runtime.now() < attempt.at + DEADLINE + DELAY;
   }
 
   async #fetch(): Promise<void> {

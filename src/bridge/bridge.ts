@@ -13,6 +13,8 @@ export interface BridgeOptions {
   host: string;
   /** 0 for any free port. */
   port: number;
+  /** Most clients, by default 10,000. */
+  maxClients?: number;
 }
 
 /** Most clients. Disconnected clients count while their announcements are in flight. */
@@ -31,13 +33,13 @@ const KEEPALIVE_AFTER = 60_000;
  * Starts the bridge.
  * @throws Error if the port isn't free
  */
-export async function bridge({ to, token, host, port }: BridgeOptions): Promise<Server> {
+export async function bridge({ to, token, host, port, maxClients = MAX_CLIENTS }: BridgeOptions): Promise<Server> {
   let clients = 0;
   const memory: Memory = { used: 0, most: MAX_MEMORY };
   const options = { allowHalfOpen: true, noDelay: true, highWaterMark: WRITE_SIZE };
   const server = createServer(options, (socket) => {
     socket.on("error", () => {});
-    if (clients >= MAX_CLIENTS) {
+    if (clients >= maxClients) {
       socket.end(BUSY);
       return;
     }

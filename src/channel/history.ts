@@ -351,5 +351,5 @@ function lastOf({ after, counts }: SegmentRow): number {
 function addBatch({ counts, times, keys }: SegmentRow, { count, at, keyed }: Batch): void {
   counts.push(count);
   times.push(at);
-  for (const { key = "", last, count } of keyed) keys.push([key, last, count]);
+  for (const { key, last, count } of keyed) keys.push([key, last, count]);
 }

@@ -81,7 +81,7 @@ export class Log {
     const after = Math.max(position, first ? first.last - first.count : (this.#position ?? position));
     let end = after;
     let lines = "";
-    for (let i = start; i < this.#entries.length; i++) {
+    for (let i = start; ; i++) {
       const entry = this.#entries[i];
       if (!entry || entry.last - entry.count > end) break;
       const more = dropLines(entry.lines, end - (entry.last - entry.count));

@@ -15,8 +15,11 @@ export interface Batch {
   /** Bytes of its messages and keys, as UTF-8. */
   size: number;
   /** Its announcements that have a key. */
-  keyed: readonly AppendedMessages[];
+  keyed: readonly KeyedMessages[];
 }
+
+/** Messages announced with a key. */
+export type KeyedMessages = AppendedMessages & { readonly key: string };
 
 /** Batches whose messages are in the same row. */
 export interface Segment {
@@ -124,9 +127,8 @@ export class Retained {
       segment.size -= batch.size;
       this.size -= batch.size;
       for (const appended of batch.keyed) {
-        const { key = "" } = appended;
         // A later announcement may have the same key.
-        if (this.#byKey.get(key) === appended) this.#byKey.delete(key);
+        if (this.#byKey.get(appended.key) === appended) this.#byKey.delete(appended.key);
       }
     }
     if (segment.batches.length > 0) return;
@@ -136,7 +138,7 @@ export class Retained {
 
   /** Indexes the key of an announcement, if it has one. */
   indexKey(appended: AppendedMessages): void {
-    if (appended.key !== undefined) this.#byKey.set(appended.key, appended);
+    if (hasKey(appended)) this.#byKey.set(appended.key, appended);
   }
 
   /** Returns the retained announcement with a key. */
@@ -152,7 +154,7 @@ export class Retained {
  * @param at the time at which the batch is stored, in milliseconds since 1970
  */
 export function batchOf(messages: readonly AppendedMessages[], last: number, at: number, most: number): Batch {
-  const keyed: AppendedMessages[] = [];
+  const keyed: KeyedMessages[] = [];
   let count = 0;
   let size = 0;
   for (let i = messages.length - 1; i >= 0; i--) {
@@ -161,10 +163,14 @@ export function batchOf(messages: readonly AppendedMessages[], last: number, at:
     if (!part || part.count === 0) break;
     count += part.count;
     size += part.size;
-    if (appended.key !== undefined) keyed.push(appended);
+    if (hasKey(appended)) keyed.push(appended);
     if (part.count < appended.count) break;
   }
   return { after: last - count, count, at, size, keyed: keyed.reverse() };
+}
+
+function hasKey(appended: AppendedMessages): appended is KeyedMessages {
+  return appended.key !== undefined;
 }
 
 /**

@@ -1,12 +1,15 @@
 /** The codec for messages other than one line of text. */
+import { checkFunction } from "./inputs.ts";
 import type { Codec, StandardSchema } from "./types.ts";
 
 /**
  * Returns a codec that sends data as JSON: objects, and text of several lines.
  * @param schema any Standard Schema (https://standardschema.dev), as of zod, valibot or arktype; it checks both the data
  *   that you announce and the data that you receive
+ * @throws TypeError if the schema isn't one
  */
 export function json<T = unknown>(schema?: StandardSchema<T>): Codec<T> {
+  if (schema !== undefined) checkFunction(schema?.["~standard"]?.validate, "the schema's `~standard`.validate");
   const parse = (text: string): T => {
     const value: T = JSON.parse(text);
     return schema ? validated(schema, value) : value;

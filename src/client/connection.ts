@@ -209,8 +209,8 @@ export class Connection implements TransportListener {
   #renewIn(milliseconds: number | undefined, signal: AbortSignal): void {
     if (milliseconds === undefined) return;
     after(this.#environment, milliseconds, signal, async () => {
+      // Undefined, too, if the connection has been replaced: then nothing is scheduled.
       const token = await getToken(this.#environment, this.#tokenSource, signal).catch(() => undefined);
-      if (signal.aborted) return;
       if (token === undefined) return this.#renewIn(RENEWAL_RETRY, signal);
       this.#transport?.ask("token", ` ${token}`, (outcome) => {
         if (outcome instanceof Refused && outcome.code === "revoked") {

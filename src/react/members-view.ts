@@ -68,8 +68,9 @@ export function membersStoreOf(follow: () => Followed): Store<MembersView> {
       showSoon();
     });
     return () => {
-      clearTimeout(timer);
+      // First, because it changes the state, which must not be shown any more.
       followed.unsubscribe();
+      clearTimeout(timer);
     };
   };
   return { first: EMPTY, subscribe: open, read: () => view };

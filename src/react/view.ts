@@ -81,8 +81,9 @@ export function storeOf<Data>(
       },
     });
     return () => {
-      clearTimeout(timer);
+      // First, because it changes the state, which must not be shown any more: a view may be open again by then.
       subscription.unsubscribe();
+      clearTimeout(timer);
     };
   };
   return { first: EMPTY, subscribe: open, read: () => view };

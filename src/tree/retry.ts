@@ -43,7 +43,7 @@ export interface PendingRetry {
 
 /**
  * Returns the time of the next attempt. The delay grows with the time since the first failure: a day of failures takes
- * about a hundred rows, and an object that is reachable again isn't kept waiting for long.
+ * about 150 attempts, and an object that is reachable again isn't kept waiting for long.
  */
 export function retryAt({ since, next }: PendingRetry, now: number): number {
   return next !== undefined && next > now ? next : later(since, now);

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { addressOf, bridge } from "../../src/bridge/bridge.ts";
+import { addressOf, type BridgeOptions, bridge } from "../../src/bridge/bridge.ts";
 import { Network } from "../../tools/faults/network.ts";
 import { runCase } from "../conformance/case.ts";
 import { cases } from "../conformance/transcripts.ts";
@@ -27,8 +27,8 @@ beforeAll(async () => {
   };
 });
 
-async function bridgeTo(to: string): Promise<string> {
-  const server = await bridge({ to, host: "127.0.0.1", port: 0 });
+async function bridgeTo(to: string, options: Pick<BridgeOptions, "maxClients"> = {}): Promise<string> {
+  const server = await bridge({ to, host: "127.0.0.1", port: 0, ...options });
   onTestFinished(() => void server.close());
   return addressOf(server);
 }
@@ -237,6 +237,21 @@ test("a slow client delays no others, and misses no messages", { tags: ["bridge-
   const read = async () => String((await lines.next()).value);
   expect(await read()).toBe("debug!connected...");
   for (let i = 0; i < count; i++) expect(await read()).toBe(`${chat}!${i} ${filling}`);
+});
+
+test("a full bridge refuses further clients with a line, until one leaves", async () => {
+  const at = await bridgeTo(runtime.url, { maxClients: 2 });
+  const [leaving, staying] = [await connect(at), await connect(at)];
+  const refused = await dial(at);
+  onTestFinished(() => void refused.destroy());
+  const lines = createInterface({ input: refused })[Symbol.asyncIterator]();
+  expect(await lines.next()).toMatchObject({ value: "debug!busy" });
+  expect(await lines.next()).toMatchObject({ done: true });
+  leaving.socket.end();
+  // The bridge ends its side when it has finished with the client.
+  expect(await leaving.read()).toBeUndefined();
+  await settled(await connect(at));
+  await settled(staying);
 });
 
 test("without history, a lost connection to the server closes the client's, as a crash of the original would", {

@@ -66,6 +66,22 @@ describe("a cursor", () => {
     expect((await readdir(folder)).sort()).toEqual(["acks", "place", "seen"]);
   });
 
+  test("isn't moved by acknowledgements of messages that weren't printed, which end the program", async () => {
+    const [folder, news] = [await folderInTest(), unique()];
+    const newest = await post(runtime, news, "1\n2");
+    for (const line of [`${newest + 1}`, "x", `other ${newest}`]) {
+      await writeFile(join(folder, "place"), JSON.stringify({ [news]: newest - 1 }));
+      const sub = fanout("sub", runtime.url, news, "--cursor", "place", "--until-caught-up", "--ack", "3");
+      // The second acknowledgement would end the program otherwise.
+      const { code, err } = await bash(
+        `rm -f acks; mkfifo acks; ${sub} 3<acks | { read -r; printf '%s\\n' '${line}' ${newest}; } >acks`,
+        folder,
+      );
+      expect([code, err]).toEqual([7, expect.stringContaining(`'${line}' isn't the position of a printed message`)]);
+      expect(JSON.parse(await readFile(join(folder, "place"), "utf8"))).toEqual({ [news]: newest - 1 });
+    }
+  });
+
   test("advances when a command exits with 0, and not when it fails", { tags: ["cursor-ack"] }, async () => {
     const [folder, news] = [await folderInTest(), unique()];
     const place = join(folder, "place");

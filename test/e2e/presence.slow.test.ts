@@ -8,11 +8,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { listMembers, presenceOf } from "../../src/protocol/members.ts";
 import { Dice } from "./support/dice.ts";
+import { SEED } from "./support/seed.ts";
 import { type Served, serveInTest } from "./support/serve.ts";
 import { MemberTruth, PresenceSoak, Seat, Watcher } from "./support/soak-member.ts";
 
 const SECONDS = 60 * Number(process.env.MINUTES ?? 2);
-const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 /** The grace period, in seconds. */
 const GRACE = 6;
 /** How much later than the grace period members are gone at the latest, in seconds. */
@@ -73,7 +73,7 @@ test(`for ${SECONDS} s of faults, members who come back in time are never seen l
   );
   await Promise.all(
     returning.map(async (seat) => {
-      await sleep(Math.random() * GRACE * 500);
+      await sleep(dice.below(GRACE * 500));
       await seat.comeBack(seat.truth.data ?? "");
     }),
   );

@@ -15,10 +15,11 @@ import { LibrarySoakClient } from "./support/library-soak-client.ts";
 import { freePort } from "./support/listening.ts";
 import { start } from "./support/program.ts";
 import { memoryOf, removeFolder, temporaryFolder } from "./support/runtime.ts";
+import { SEED } from "./support/seed.ts";
+import { connectionsAt } from "./support/serve.ts";
 import { SoakClient, SoakLog } from "./support/soak-client.ts";
 
 const SECONDS = 60 * Number(process.env.MINUTES ?? 0.5);
-const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 const CHANNELS = ["all", "a", "b", "c", "d"];
 /** Channels per client. */
 const EACH = 3;
@@ -129,12 +130,14 @@ test(`for ${SECONDS} s of kills, no client misses or repeats a message, and noth
   for (const until = Date.now() + SECONDS * 1_000; Date.now() < until; ) await server.die();
   isOver = true;
   await Promise.all(publishing);
-  // All clients catch up with the newest messages.
-  const newest = new Map<string, string>();
-  for (const channel of CHANNELS) newest.set(channel, (await library[0]?.announce(channel)) ?? "");
+  // Without another message, all clients receive all of them, and then nothing more.
+  const newest = log.newest(CHANNELS);
   await Promise.all(all.map((client) => client.reach(newest)));
+  const received = log.read;
   for (const client of all) await client.stop();
   await Promise.all(running);
+  await expect.poll(() => connectionsAt(url), { timeout: 60_000 }).toBe(0);
+  expect(log.read).toBe(received);
   await server.stop();
   const { announced, read, resumed, gaps, endings } = log;
   const memory = { first: server.memory[0], last: server.memory.at(-1), most: Math.max(...server.memory) };

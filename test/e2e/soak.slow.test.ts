@@ -1,13 +1,15 @@
 /**
  * A hundred clients on several channels that disconnect at random, while objects crash and the power fails. Each has
  * to receive every message exactly once, in one order. `MINUTES=10` runs longer than the suite has time for, with
- * silences in which objects hibernate.
+ * silences in which objects hibernate; `SEED=…` repeats the decisions.
  */
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { Dice } from "./support/dice.ts";
 import { HttpSoakClient } from "./support/http-soak-client.ts";
-import { type Served, serveInTest } from "./support/serve.ts";
+import { SEED } from "./support/seed.ts";
+import { connectionsAt, type Served, serveInTest } from "./support/serve.ts";
 import { SoakClient, SoakLog } from "./support/soak-client.ts";
 
 const SECONDS = 60 * Number(process.env.MINUTES ?? 0.25);
@@ -30,6 +32,8 @@ const CRASHING = CHANNELS.flatMap((channel) => [channel, `${channel}!1`, `${chan
 test(`for ${SECONDS} s of faults, no client misses or repeats a message`, {
   timeout: (SECONDS + 240) * 1_000,
 }, async () => {
+  console.log(`SEED=${SEED}`);
+  const dice = new Dice(SEED);
   const around = await readFile(new URL("support/aborting-worker.js", import.meta.url), "utf8");
   const service = await serveInTest({ settings: { SOCKETS_PER_OBJECT: "8", LINKS_PER_OBJECT: "4" }, around });
   const log = new SoakLog();
@@ -47,45 +51,42 @@ test(`for ${SECONDS} s of faults, no client misses or repeats a message`, {
   const all = [...clients, ...others];
   let isOver = false;
   let isSilent = false;
-  const publishing = all.map(async (client) => {
+  const publishing = all.map(async (client, i) => {
+    const own = new Dice(SEED, i + 1);
     while (!isOver) {
-      await client.announce(any(CHANNELS));
-      do await sleep(Math.random() * 500);
+      await client.announce(own.any(CHANNELS));
+      do await sleep(own.below(500));
       while (isSilent && !isOver);
     }
   });
   const until = Date.now() + SECONDS * 1_000;
   let faults = 0;
   while (Date.now() < until) {
-    await sleep(Math.random() * BETWEEN_FAULTS);
-    isSilent = Math.random() < SILENT;
+    await sleep(dice.below(BETWEEN_FAULTS));
+    isSilent = dice.below(1) < SILENT;
     if (isSilent) await sleep(SILENCE);
     isSilent = false;
     faults += 1;
-    if (Math.random() < POWER_FAILS) await service.restart();
-    else if (Math.random() < 0.3) await abort(service, any(CRASHING));
-    else any(all).cut();
+    if (dice.below(1) < POWER_FAILS) await service.restart();
+    else if (dice.below(1) < 0.3) await abort(service, dice.any(CRASHING));
+    else dice.any(all).cut();
   }
   isOver = true;
   await Promise.all(publishing);
-  // All clients catch up with the newest messages.
-  const [publisher] = clients;
-  const newest = new Map<string, string>();
-  for (const channel of CHANNELS) newest.set(channel, (await publisher?.announce(channel)) ?? "");
+  // Without another message, all clients receive all of them, and then nothing more.
+  const newest = log.newest(CHANNELS);
   await Promise.all(all.map((client) => client.reach(newest)));
+  const received = log.read;
+  if (SILENT > 0) await sleep(SILENCE);
   for (const client of all) await client.stop();
   await Promise.all(running);
+  await expect.poll(() => connectionsAt(service.url), { timeout: 60_000 }).toBe(0);
+  expect(log.read).toBe(received);
   const { announced, read, resumed, gaps, endings } = log;
   console.log({ faults, announced, read, resumed, gaps: gaps.length, endings });
   expect(log.faults).toEqual([]);
   expect(gaps).toEqual([]);
 });
-
-function any<T>(all: T[]): T {
-  const [one] = all.slice(Math.floor(Math.random() * all.length));
-  if (one === undefined) throw new Error("the list is empty");
-  return one;
-}
 
 /** Crashes an object of the server. */
 async function abort({ url }: Served, object: string): Promise<void> {

@@ -60,6 +60,61 @@ function arrivals(simulation: Simulation): Action[] {
   return [...connects, ...returns, ...returns];
 }
 
+/** What clients do to resume: they ask for positions, leave, and come back. */
+export function resumptions(simulation: Simulation): Action[] {
+  const { clients, profile } = simulation;
+  if (!profile.withHistory) return [];
+  const open = clients.filter((client) => client.open);
+  const returns = open.length < MOST_CLIENTS ? arrivals(simulation).slice(HOMES.length) : [];
+  return [
+    ...returns,
+    ...open.flatMap((client) => {
+      const { counting } = client.received;
+      const again = resumes(client);
+      const leave = { label: `${client.name} leaves`, happen: () => simulation.disconnect(client) };
+      const pauses = [...counting.keys()].map((channel) => unsubscribing(client, channel));
+      const [uncounted = client.channel] = [client.channel, ...CHANNELS].filter((channel) => !counting.has(channel));
+      return [
+        ...readingLast(client),
+        ...again,
+        ...again,
+        ...(counting.size > 0 ? [leave] : []),
+        ...pauses,
+        countingFromNow(client, uncounted),
+      ];
+    }),
+  ];
+}
+
+/** Subscribes with the newest messages, also with more than there are. */
+function readingLast(client: SimulatedClient): Action[] {
+  return CHANNELS.filter((channel) => client.isNewTo(channel)).flatMap((channel) =>
+    [2, 20].map((last) => ({
+      label: `${client.name} at ${client.home}: subscribe ${channel} last ${last}`,
+      happen: () => client.subscribe(channel, { last }),
+    })),
+  );
+}
+
+function resumes(client: SimulatedClient): Action[] {
+  // While a reply is outstanding, the client may have resumed already without knowing.
+  const paused = client.unanswered ? [] : [...client.received.paused];
+  return paused.map(([channel, { position }]) => ({
+    label: `${client.name} at ${client.home}: subscribe ${channel} since ${position}`,
+    happen: () => client.subscribe(channel, { since: position }),
+  }));
+}
+
+function countingFromNow(client: SimulatedClient, channel: string): Action {
+  const happen = () => client.subscribe(channel, { since: "now" });
+  return { label: `${client.name} at ${client.home}: subscribe ${channel} since now`, happen };
+}
+
+function unsubscribing(client: SimulatedClient, channel: string): Action {
+  const happen = () => client.unsubscribe(channel);
+  return { label: `${client.name} at ${client.home}: unsubscribe ${channel}`, happen };
+}
+
 /** Whether a client has disconnected and could resume. */
 function isAway({ reconnected }: Simulation, client: SimulatedClient): boolean {
   const { counting, paused } = client.received;
@@ -111,7 +166,7 @@ function wordsAbout(client: SimulatedClient, channel: string, many: number): Act
   const who = `${client.name} at ${client.home}`;
   return [
     { label: `${who}: subscribe ${channel}`, happen: () => client.subscribe(channel) },
-    { label: `${who}: unsubscribe ${channel}`, happen: () => client.unsubscribe(channel) },
+    unsubscribing(client, channel),
     { label: `${who}: announce ${channel}`, happen: () => client.announce(channel) },
     { label: `${who}: announce ${channel} ${many} times`, happen: () => client.announce(channel, many) },
   ];
@@ -124,23 +179,13 @@ function wordsOfPositions({ ledger }: Simulation, client: SimulatedClient): Acti
     ([message, announcement]) => message.includes("-once") && ledger.isFresh(announcement),
   );
   return [
-    ...CHANNELS.filter((channel) => client.isNewTo(channel)).map((channel) => ({
-      label: `${who}: subscribe ${channel} last 2`,
-      happen: () => client.subscribe(channel, { last: 2 }),
-    })),
+    ...readingLast(client),
     ...CHANNELS.flatMap((channel) => [
-      {
-        label: `${who}: subscribe ${channel} since now`,
-        happen: () => client.subscribe(channel, { since: "now" }),
-      },
+      countingFromNow(client, channel),
       { label: `${who}: once ${channel}`, happen: () => client.announceOnce(channel, 1) },
       { label: `${who}: once ${channel} three times`, happen: () => client.announceOnce(channel, 3) },
     ]),
-    // While a reply is outstanding, the client may have resumed already without knowing.
-    ...(client.unanswered ? [] : [...client.received.paused]).map(([channel, { position }]) => ({
-      label: `${who}: subscribe ${channel} since ${position}`,
-      happen: () => client.subscribe(channel, { since: position }),
-    })),
+    ...resumes(client),
     ...once.map(([message, { channel }]) => ({
       label: `${who}: once again ${message}`,
       happen: () => client.announceAgain(channel, message),

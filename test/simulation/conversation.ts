@@ -18,6 +18,8 @@ export interface Step {
   refusal: ErrorCode | undefined;
   /** The position to resume from. */
   since: number | undefined;
+  /** How many of the newest messages it asks for. */
+  last: number | undefined;
 }
 
 export class Conversation {
@@ -48,6 +50,7 @@ export class Conversation {
       refusals: 0,
       refusal: undefined,
       since: undefined,
+      last: undefined,
     };
     this.#steps.push(step);
     return step;
@@ -81,11 +84,21 @@ export class Conversation {
     return last?.verb === "unsubscribe" && last.done !== undefined ? undefined : last;
   }
 
-  /** Returns what a position of a channel replies to: the address, or the next command. */
+  /** Returns what a gap or position of a channel replies to: the address, or the next command. */
   answeredBy(channel: string): Step | undefined {
-    const isOfAddress = this.#isResuming && channel === this.#greeting.channel;
-    if (isOfAddress) this.#isResuming = false;
-    return isOfAddress ? this.#greeting : this.next;
+    return this.#isResuming && channel === this.#greeting.channel ? this.#greeting : this.next;
+  }
+
+  /** Whether the client has asked to resume a channel, and has no reply yet. */
+  willResume(about: string): boolean {
+    return this.#steps.some(
+      ({ channel, done, since }) => channel === about && done === undefined && since !== undefined,
+    );
+  }
+
+  /** Notes that a position has answered a resume. */
+  located(channel: string): void {
+    if (channel === this.#greeting.channel) this.#isResuming = false;
   }
 
   /** Assigns an error to its command. */

@@ -17,8 +17,7 @@ export interface Announcement {
 export interface Counting {
   /** The position of the newest message it has received. */
   position: number;
-  /** When it asked for the position where counting began, and when it got that. */
-  asked: number;
+  /** When counting began, or went on after a gap. */
   since: number;
   messages: Set<string>;
   /** When it was last connected and subscribed; undefined while it is. */
@@ -29,9 +28,7 @@ export interface Counting {
 export interface Retention {
   /** How long messages are retained, in milliseconds. */
   milliseconds: number;
-  /** How many characters of a channel are retained at least; infinite if no run announces as many. */
-  characters: number;
-  /** Whether messages may be dropped for other reasons. */
+  /** Whether messages and their keys may be dropped for other reasons. */
   mayForget: boolean;
   /** Whether positions may skip numbers, because storage refuses rows. */
   mayRenumber: boolean;
@@ -88,11 +85,6 @@ export class Ledger {
     this.#found.set(what, known);
   }
 
-  get #forgetsKeys(): boolean {
-    const { mayForget, characters } = this.#retention;
-    return mayForget || Number.isFinite(characters);
-  }
-
   /** Checks a position sent to a client against its count; returns whether numbers were skipped. */
   checkPosition(counted: number, reported: number, what: string): boolean {
     if (counted === reported) return false;
@@ -103,31 +95,13 @@ export class Ledger {
   /** Whether a message may come twice, because it may have been announced again. */
   mayRepeat(message: string): boolean {
     const { issued = 0, isKeyed = true } = this.announced.get(message) ?? {};
-    if (!isKeyed || this.#forgetsKeys) return isKeyed;
+    if (!isKeyed || this.#retention.mayForget) return isKeyed;
     return this.#now() - issued >= this.#retention.milliseconds;
   }
 
   /** Whether a message's key is certainly still known, so that announcing it again must not repeat it. */
   isFresh({ issued, isKeyed }: Announcement): boolean {
-    return isKeyed && !this.#forgetsKeys && this.#now() - issued < this.#retention.milliseconds / 4;
-  }
-
-  /**
-   * Checks a gap reported to a client: a message must be missing, or the client must have been away for too long.
-   * @param counted what the client knew when it was last subscribed
-   */
-  checkGap(channel: string, counted: Counting, gap: string): void {
-    const { milliseconds, mayForget } = this.#retention;
-    const now = this.#now();
-    if (mayForget) return;
-    const forgotten = now - milliseconds;
-    if (counted.left !== undefined && counted.left <= forgotten) return;
-    const unread = [...this.announced].filter(
-      ([message, announcement]) => announcement.channel === channel && isUnread(counted, message, announcement),
-    );
-    if (unread.some(([, { issued }]) => issued <= forgotten)) return;
-    const characters = unread.reduce((sum, [message]) => sum + sizeOf(channel, message), 0);
-    if (characters <= this.#retention.characters) throw new Violation(gap);
+    return isKeyed && !this.#retention.mayForget && this.#now() - issued < this.#retention.milliseconds / 4;
   }
 
   /** Checks that a message sent to a resuming client had not expired when the client asked. */
@@ -139,14 +113,4 @@ export class Ledger {
     if (age <= this.#retention.milliseconds + this.#retention.lateness) return;
     throw new Violation(`${message} was readable ${age} ms after it was announced`);
   }
-}
-
-/** Whether a client that counts may be missing a message: it has not received it, and it may lie after its position. */
-function isUnread({ messages, asked }: Counting, message: string, { placed }: Announcement): boolean {
-  return !messages.has(message) && !((placed() ?? asked) < asked);
-}
-
-/** Characters that a message takes in storage: its line, and possibly a key. */
-function sizeOf(channel: string, message: string): number {
-  return channel.length + message.length + 2 + (message.length + 20);
 }

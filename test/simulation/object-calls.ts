@@ -29,6 +29,9 @@ export interface ObjectAccess {
 
 export class ObjectCalls {
   readonly network: Network;
+  /** The newest claim of connections that was carried out, by object, and the objects whose last one was an older one. */
+  readonly #claims = new Map<string, number>();
+  readonly staleClaims = new Set<string>();
   readonly #environment: Environment;
   readonly #objects: ObjectAccess;
 
@@ -113,12 +116,21 @@ export class ObjectCalls {
   async #answer<Kind extends keyof Calls>({ to, claimed, kind, ask }: Call<Kind>): Promise<Calls[Kind]["answer"]> {
     const incarnation = this.#objects.inMemory(this.#objects.of(to));
     const answered = incarnation.depth.beginToAnswer(claimed);
+    if (kind === "claim") this.#noteClaim(properties(ask));
     try {
       return copy(await incarnation.broker.called(kind, ask, claimed));
     } finally {
       answered();
       await new Promise<void>((resolve) => leave(incarnation, resolve));
     }
+  }
+
+  /** A root of `all` that has crashed since can't know that a claim is older than one that it has answered. */
+  #noteClaim({ from, number }: Record<string, unknown>): void {
+    const newest = this.#claims.get(String(from)) ?? 0;
+    this.#claims.set(String(from), Math.max(newest, Number(number)));
+    if (Number(number) < newest) this.staleClaims.add(String(from));
+    else this.staleClaims.delete(String(from));
   }
 
   /** Objects report the members of a channel one call at a time. */

@@ -23,6 +23,8 @@ export interface Incarnation {
   alarm: number | undefined;
   /** Output that is held until all writes are durable; undefined if they are. */
   held: (() => void)[] | undefined;
+  /** Rows of its history that aren't durable yet. */
+  histories: unknown[];
   /** Whether the object blocks its input. */
   isHolding: boolean;
   /** The objects that haven't answered a report of members yet. */
@@ -104,6 +106,12 @@ export interface Environment {
   observe(call: ObservedCall): void;
   /** Whether storage accepts another row. */
   acceptsRow(): boolean;
+  /** Receives each durable row of a root's history. */
+  retained(object: SimulatedObject, row: unknown): void;
+  /** Called when storage has refused such a row. */
+  notRetained(object: SimulatedObject): void;
+  /** Called before an object leaves memory. */
+  ending(object: SimulatedObject): void;
   /** Called before an object crashes. */
   crashing(object: SimulatedObject): void;
 }

@@ -1,11 +1,14 @@
 /** The objects of a simulated service, and the runtime that each of them gets. */
 
 import { type Grants, grantsFault } from "../../src/auth/grants.ts";
+import { SEGMENT } from "../../src/channel/history-rows.ts";
 import { Broker } from "../../src/object/broker.ts";
 import type { Calls } from "../../src/runtime/calls.ts";
+import { parentOf } from "../../src/runtime/object-names.ts";
 import type { RawRuntime } from "../../src/runtime/runtime.ts";
 import { isAttachment } from "../../src/session/attachment.ts";
 import type { Socket } from "../../src/session/socket.ts";
+import { copy } from "./copy.ts";
 import type { Action, Network } from "./network.ts";
 import { type Environment, type Incarnation, leave, SimulatedObject } from "./object.ts";
 import { ObjectCalls } from "./object-calls.ts";
@@ -39,6 +42,11 @@ export class Objects {
   /** Calls an object as a Worker does. */
   askFromWorker<Kind extends keyof Calls>(to: string, kind: Kind, ask: Calls[Kind]["request"]) {
     return this.#calls.callFromWorker(to, kind, ask);
+  }
+
+  /** Whether the root of `all` has carried out an older claim of an object's connections after a newer one. */
+  hasStaleClaim(name: string): boolean {
+    return this.#calls.staleClaims.has(name);
   }
 
   get network(): Network {
@@ -100,6 +108,7 @@ export class Objects {
 
   /** Evicts an object from memory. */
   end(object: SimulatedObject): void {
+    this.#environment.ending(object);
     if (object.incarnation) object.incarnation.over = true;
     object.incarnation = undefined;
   }
@@ -127,6 +136,7 @@ export class Objects {
       rows: isStrict ? new Map(object.rows) : object.rows,
       alarm: object.alarm,
       held: undefined,
+      histories: [],
       isHolding: false,
       reporting: new Set(),
       guard: guard(),
@@ -162,11 +172,19 @@ export class Objects {
       this.#later(incarnation, `${object.name} commits`, 0, () => {
         object.rows = new Map(incarnation.rows);
         object.alarm = incarnation.alarm;
+        for (const row of incarnation.histories.splice(0)) this.#environment.retained(object, row);
         const held = incarnation.held ?? [];
         incarnation.held = undefined;
         for (const act of held) act();
       });
     }
+  }
+
+  /** Notes a row of a root's history. */
+  #noteHistory(object: SimulatedObject, row: unknown, isStored: boolean): void {
+    if (!isStored) this.#environment.notRetained(object);
+    else if (object.incarnation?.held) object.incarnation.histories.push(copy(row));
+    else this.#environment.retained(object, row);
   }
 
   /** Schedules work, which is dropped if the object leaves memory first. */
@@ -198,7 +216,9 @@ export class Objects {
     const put = (key: string, value: unknown) => {
       if (!ROW_KINDS.includes(kindOfRow(key)))
         this.broken ??= new RuleViolation(`'${key}' is of an unknown kind of row`);
-      return store.put(key, value);
+      const isStored = store.put(key, value);
+      if (key.startsWith(SEGMENT) && parentOf(object.name) === undefined) this.#noteHistory(object, value, isStored);
+      return isStored;
     };
     return {
       log: () => {},

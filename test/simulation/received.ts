@@ -1,6 +1,7 @@
 /** The messages that one client has received over all its connections, and the positions it has counted to. */
 
 import type { CoverageGoal } from "./coverage.ts";
+import type { Histories } from "./histories.ts";
 import type { Counting, Ledger } from "./ledger.ts";
 import { Violation } from "./violation.ts";
 
@@ -8,8 +9,9 @@ import { Violation } from "./violation.ts";
 interface Service {
   readonly now: number;
   readonly ledger: Ledger;
+  readonly histories: Histories;
   /** Whether objects may have lost, in a crash, what they could not store. */
-  readonly mayLose: boolean;
+  mayLose(channel: string): boolean;
   cover(goal: CoverageGoal): void;
 }
 
@@ -57,7 +59,7 @@ export class Received {
     this.messages.set(channel, messages);
     if (messages.includes(message) && !this.#service.ledger.mayRepeat(message)) {
       // A child that crashed and resumed from an old row delivers again, which spoils the count.
-      if (!this.#service.mayLose) throw new Violation(`${this.#name} read ${message} twice`);
+      if (!this.#service.mayLose(channel)) throw new Violation(`${this.#name} read ${message} twice`);
       this.counting.delete(channel);
       return;
     }
@@ -82,17 +84,17 @@ export class Received {
     counted.position += 1;
     counted.messages.add(message);
     this.#service.ledger.found(channel, counted.position, message);
+    this.#service.histories.checkStored(channel, counted.position, message);
   }
 
   /**
    * Records a position, which must equal the counted one, or starts counting.
-   * @param asked when this client asked for it
    * @param since the position that it asked to resume from, if any
    */
-  position(channel: string, position: number, asked: number, since: number | undefined): void {
+  position(channel: string, position: number, since: number | undefined): void {
     const counted = this.counting.get(channel) ?? (since === undefined ? undefined : this.paused.get(channel));
     this.paused.delete(channel);
-    const began = { position, asked, since: this.#service.now, messages: new Set<string>(), left: undefined };
+    const began = { position, since: this.#service.now, messages: new Set<string>(), left: undefined };
     this.counting.set(channel, counted ?? began);
     if (!counted) return;
     counted.left = undefined;
@@ -102,14 +104,12 @@ export class Received {
     counted.position = position;
   }
 
-  /** Records a gap, after which counting starts again. */
-  gap(channel: string, from: number, to: number): void {
+  /** Records a gap, after which counting goes on. */
+  gap(channel: string, to: number): void {
     const counted = this.counting.get(channel) ?? this.paused.get(channel);
-    this.counting.delete(channel);
-    this.paused.delete(channel);
     this.#service.cover("a gap");
     if (!counted) return;
-    const gap = `${this.#name} received a gap of ${channel}, from ${from} to ${to}`;
-    this.#service.ledger.checkGap(channel, counted, gap);
+    counted.position = to;
+    counted.since = this.#service.now;
   }
 }

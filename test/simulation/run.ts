@@ -1,7 +1,7 @@
 /** Runs a simulated service, and checks everything that can be checked of any. */
 import { parseReason } from "../../src/protocol/errors.ts";
-import { checkAgreement, checkAlive, checkCount, checkLeftovers, checkLinks } from "./checks.ts";
-import { CHANNELS, clientActions, HOMES } from "./client-actions.ts";
+import { checkAgreement, checkAlive, checkCount, checkLeftovers, checkLinks, checkUnneeded } from "./checks.ts";
+import { CHANNELS, clientActions, HOMES, resumptions } from "./client-actions.ts";
 import type { CoverageGoal } from "./coverage.ts";
 import { VISITOR } from "./members-log.ts";
 import { MEMBER_CHANNELS } from "./members-truth.ts";
@@ -23,13 +23,19 @@ export async function run(choices: number[], profile: Profile): Promise<Set<Cove
   const choose = (among: number) => (choices[i++] ?? 0) % among;
   const simulation = new Simulation(choose, profile);
   const scheduler = new Scheduler(simulation, choose);
+  const step = (withFaults: boolean) =>
+    scheduler.step(
+      () => clientActions(simulation),
+      () => resumptions(simulation),
+      withFaults,
+    );
   try {
     if (choices.length % 2 === 0) await settleIn(simulation, scheduler);
     if (profile.withFullStorage) simulation.rowsLeft = (choices[0] ?? 0) % 100;
-    while (i < (choices.length * 2) / 3) await scheduler.step(() => clientActions(simulation), profile.withFaults);
+    while (i < (choices.length * 2) / 3) await step(profile.withFaults);
     if (profile.withFaults) await scheduler.crash();
     if (choose(2) === 1) simulation.objects.network.outages.end();
-    while (i < choices.length) await scheduler.step(() => clientActions(simulation), false);
+    while (i < choices.length) await step(false);
     simulation.rowsLeft = Number.POSITIVE_INFINITY;
     if (profile.withFullStorage) pingAll(simulation);
     if (profile.endsInSilence) await scheduler.silence();
@@ -45,7 +51,8 @@ export async function run(choices: number[], profile: Profile): Promise<Set<Cove
 async function settleIn(simulation: Simulation, scheduler: Scheduler): Promise<void> {
   const clients = [...HOMES, ...HOMES].map((home) => simulation.connect(home));
   await scheduler.quiesce();
-  for (const [i, client] of clients.entries()) client.subscribe(CHANNELS[i % CHANNELS.length] ?? "");
+  const from = simulation.profile.withHistory ? ({ since: "now" } as const) : undefined;
+  for (const [i, client] of clients.entries()) client.subscribe(CHANNELS[i % CHANNELS.length] ?? "", from);
   await scheduler.quiesce();
 }
 
@@ -94,6 +101,7 @@ async function checkAll(simulation: Simulation, scheduler: Scheduler): Promise<v
   checkAgreement(simulation);
   checkAlive(simulation);
   if (profile.endsInSilence) checkLinks(simulation);
+  if (profile.endsInSilence && !profile.withFullStorage) checkUnneeded(simulation);
   if (!profile.endsInSilence && !profile.withFullStorage) checkLeftovers(simulation);
   if (profile.clientLimit > 0) {
     // A crash can leave the root of `all` with a wrong count until it asks, as it does before it refuses clients for long.

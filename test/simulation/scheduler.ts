@@ -23,7 +23,7 @@ const MOST_LATE = 1_000;
 const LEAVES_AFTER = 10_000;
 
 /** How much time may pass at once, in milliseconds. */
-const PASSES = [1_000, 5_000, 15_000, 25_000, 60_000, 300_000];
+const PASSES = [1_000, 5_000, 15_000, 25_000, 60_000, 300_000, 3_600_000];
 
 /** Durations of outages, in milliseconds: shorter and longer than calls are retried. */
 const OUTAGES = [2_000, 60_000, 3_600_000];
@@ -43,22 +43,40 @@ export class Scheduler {
   }
 
   /**
-   * Performs one action: usually a pending one, else one of the clients' actions, a fault, an eviction from memory, or
+   * Performs one action: usually a pending one, else one of the clients' actions, which often resume, a fault, an eviction from memory, or
    * the passing of time.
    */
-  async step(clientActions: () => Action[], withFaults: boolean): Promise<void> {
+  async step(clientActions: () => Action[], resumptions: () => Action[], withFaults: boolean): Promise<void> {
     const { profile } = this.#simulation;
     const pending = () => this.pending();
     const sleeps = () => this.#sleeps();
     const faults = () => (withFaults ? this.#faults() : []);
     const reads = () => this.#simulation.reads();
-    const kinds = [pending, pending, pending, clientActions, clientActions, sleeps, faults, reads];
+    const kinds = [
+      pending,
+      pending,
+      pending,
+      clientActions,
+      clientActions,
+      resumptions,
+      resumptions,
+      sleeps,
+      faults,
+      reads,
+    ];
     const drawn = this.#choose(kinds.length + (profile.passesTime ? 1 : 0));
-    if (drawn === kinds.length) return await this.pass(PASSES[this.#choose(PASSES.length)] ?? 0);
+    if (drawn === kinds.length) return await this.pass(this.#duration());
     const drawnKind = kinds[drawn]?.() ?? [];
     const actions = drawnKind.length > 0 ? drawnKind : clientActions();
     const action = actions[this.#choose(actions.length)];
     if (action) await this.#simulation.perform(action);
+  }
+
+  /** Returns how much time passes, in milliseconds: often so much that messages expire, but not their rows. */
+  #duration(): number {
+    const { retention } = this.#simulation;
+    const durations = [...PASSES, 1.25 * retention, 1.75 * retention];
+    return durations[this.#choose(durations.length)] ?? 0;
   }
 
   /** Crashes one object, or all of them. */
@@ -187,11 +205,17 @@ export class Scheduler {
     const objects = [...this.#simulation.objects];
     // Presence depends on the roots of its channels.
     const roots = objects.filter(({ name }) => subjectOf(name) !== undefined);
-    return [...objects, ...roots, ...roots].map((object) => ({
+    // Roots from which messages are being requested matter most.
+    const asked = objects.filter(({ name }) => this.#isAsked(name));
+    return [...objects, ...roots, ...roots, ...asked, ...asked, ...asked, ...asked].map((object) => ({
       label: `${object.name} is cut off`,
       happen: () => this.#cutOff(object, objects),
       isFault: true,
     }));
+  }
+
+  #isAsked(name: string): boolean {
+    return this.#simulation.objects.network.labelsOf(name).some((label) => label.includes(": recover "));
   }
 
   #cutOff({ name }: SimulatedObject, objects: SimulatedObject[]): void {

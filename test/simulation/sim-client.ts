@@ -8,6 +8,7 @@ import { parseReply } from "../../src/protocol/replies.ts";
 import type { Member } from "../../src/runtime/calls.ts";
 import { Conversation, type Step } from "./conversation.ts";
 import type { CoverageGoal } from "./coverage.ts";
+import type { Histories, Resumed } from "./histories.ts";
 import type { Ledger } from "./ledger.ts";
 import { MEMBER_CHANNELS, type MembersTruth } from "./members-truth.ts";
 import { Presences } from "./presences.ts";
@@ -22,6 +23,8 @@ export interface Surroundings {
   /** The time, in milliseconds. */
   readonly now: number;
   readonly ledger: Ledger;
+  /** What the roots of channels retain. */
+  readonly histories: Histories;
   /** The secrets that tokens are signed with. */
   readonly secrets: Secrets;
   /** Delivers a client's frame to its object. */
@@ -30,8 +33,8 @@ export interface Surroundings {
   isLinkedToAll(home: string): boolean;
   /** Whether no fault can affect a client or its links to these channels. */
   isUnaffected(client: SimulatedClient, channels: string[]): boolean;
-  /** Whether messages may be lost silently. */
-  readonly mayLose: boolean;
+  /** Whether messages of a channel may be lost silently. */
+  mayLose(channel: string): boolean;
   /** Records a coverage goal. */
   cover(goal: CoverageGoal): void;
   /** What happened, for people to read. */
@@ -89,6 +92,10 @@ export class SimulatedClient implements Reader {
   /** What it knows of members, by channel. */
   readonly watching: ReadonlyMap<string, Watching>;
   #reply: ListReply | undefined;
+  /** When it was last subscribed to a channel from whose position it may resume. */
+  readonly #left = new Map<string, number>();
+  /** Where gaps end that no position has followed yet, by channel. */
+  readonly #gaps = new Map<string, number>();
   /** For each `members` without a reply, the position that its list must not precede. */
   readonly #askedAfter: number[] = [];
   /** For each token without a reply, whether it allows to enter. */
@@ -169,7 +176,9 @@ export class SimulatedClient implements Reader {
     if (!from) this.received.paused.delete(channel);
     const watching = this.watching.get(subjectOf(channel) ?? "");
     if (!from && watching) watching.paused = undefined;
-    this.#conversation.begin("subscribe", channel).since = positionIn(from);
+    const step = this.#conversation.begin("subscribe", channel);
+    step.since = positionIn(from);
+    if (from && "last" in from) step.last = from.last;
     this.#send([{ kind: "subscribe", channel, ...(from && { from }) }]);
   }
 
@@ -221,6 +230,10 @@ export class SimulatedClient implements Reader {
   /** Resumes the channels that were received before, except the one of the address. */
   catchUp(): void {
     const { paused } = this.received;
+    for (const [channel, { left = this.now }] of paused) this.#left.set(channel, left);
+    for (const [channel, watching] of this.watching) {
+      if (watching.paused) this.#left.set(presenceOf(channel), watching.paused.left ?? this.now);
+    }
     // Unsubscribes from `all` before any of its messages come, because they would come again.
     if (paused.has(EVERYONE) && this.channel !== EVERYONE) this.unsubscribe(EVERYONE);
     for (const [channel, { position }] of paused) {
@@ -286,6 +299,7 @@ export class SimulatedClient implements Reader {
     // A slow client also reads what was sent before its connection ended.
     if (this.ending) this.received.end();
     check(this.#reply === undefined, () => `${this.name} got a frame that ends within a list of members`);
+    check(this.#gaps.size === 0, () => `${this.name} got a frame that ends after a gap`);
   }
 
   /** Notes that the connection has ended, for whatever reason. */
@@ -380,6 +394,7 @@ export class SimulatedClient implements Reader {
     if (step.verb === "unsubscribe" && step.refusals === 0) {
       this.#watchingOn(step.channel)?.pause(step.issued);
       this.received.pause(step.channel, step.issued);
+      this.#left.set(step.channel, step.issued);
     }
     if (step.verb === "enter" || step.verb === "leave") this.#carriedOut(step);
     if (step.verb === "members" && step.refusals > 0) this.#checkUnlisted(step);
@@ -460,6 +475,7 @@ export class SimulatedClient implements Reader {
     const after = this.#askedAfter.shift() ?? 0;
     this.#surroundings.members.checkList(channel, position, list, after, `the reply to ${this.name}`);
     this.watching.get(channel)?.listed(position, list);
+    this.#left.set(presenceOf(channel), this.now);
   }
 
   #watchingOn(channel: string): Watching | undefined {
@@ -467,14 +483,32 @@ export class SimulatedClient implements Reader {
   }
 
   #gap(channel: string, from: number, to: number): void {
+    const resumed = this.#resumeOf(channel);
+    const what = `${this.name} received a gap of ${channel}, from ${from} to ${to}`;
+    check(resumed !== undefined && !this.#gaps.has(channel), () => `${what}, which it didn't ask for`);
+    this.#surroundings.histories.checkGap(resumed, from, to, what);
+    this.#gaps.set(channel, to);
     const watching = this.#watchingOn(channel);
-    if (watching) watching.gap(from, to);
-    else this.received.gap(channel, from, to);
+    if (watching) watching.gap(to);
+    else this.received.gap(channel, to);
+  }
+
+  /** Returns the resume that a gap or position of a channel replies to; undefined if the client hasn't asked to resume. */
+  #resumeOf(channel: string): Resumed | undefined {
+    const step = this.#conversation.answeredBy(channel);
+    if (step?.channel !== channel || step.since === undefined) return undefined;
+    return {
+      channel,
+      since: step.since,
+      asked: step.issued,
+      left: this.#left.get(channel) ?? step.issued,
+      isAtRoot: this.home === channel,
+    };
   }
 
   /** Checks that a subscribed client receives its own announcements before the reply to its next ping. */
   #checkOwn({ verb, channel, refusals, issued, messages }: Step): void {
-    if ((verb !== "announce" && verb !== "once") || refusals > 0 || this.#surroundings.mayLose) return;
+    if ((verb !== "announce" && verb !== "once") || refusals > 0 || this.#surroundings.mayLose(channel)) return;
     const since = this.subscribedSince(channel);
     if (since === undefined || since > issued) return;
     const received = this.received.messages.get(channel) ?? [];
@@ -487,17 +521,29 @@ export class SimulatedClient implements Reader {
   #message(channel: string, message: string): void {
     const reason = this.#conversation.reasonFor(channel);
     if (!reason) throw new Violation(`${this.name} received ${message} on ${channel} without a subscription`);
+    // It comes again: this client hasn't unsubscribed from `all` yet, from which it will resume.
+    if (channel === EVERYONE && !this.received.counting.has(channel) && this.#conversation.willResume(channel)) return;
     const watching = this.#watchingOn(channel);
     if (watching) watching.message(message, reason.issued);
     else this.received.message(channel, message, reason.issued);
   }
 
   #position(channel: string, position: number): void {
+    const resumed = this.#resumeOf(channel);
     const answered = this.#conversation.answeredBy(channel);
-    const { issued } = answered ?? { issued: this.#surroundings.now };
+    this.#conversation.located(channel);
+    const gap = this.#gaps.get(channel);
+    this.#gaps.delete(channel);
+    const what = `${this.name} is told that ${channel} is at ${position}`;
+    check(gap === undefined || gap === position, () => `${what} after a gap up to ${gap}`);
+    if (resumed && gap === undefined)
+      this.#surroundings.histories.checkComplete(resumed, `${this.name} resumed ${channel}`);
     const since = answered?.channel === channel ? answered.since : undefined;
+    if (answered?.last !== undefined && answered.channel === channel && this.home === channel) {
+      this.#surroundings.histories.checkLast(channel, position, answered.last, answered.issued, what);
+    }
     const watching = this.#watchingOn(channel);
     if (watching) watching.position(position, since);
-    else this.received.position(channel, position, issued, since);
+    else this.received.position(channel, position, since);
   }
 }

@@ -6,10 +6,12 @@
  * The objects run the real code (`src/object/broker.ts`). Everything else (time, randomness, calls, storage, tokens)
  * comes from here, and so from the choices alone.
  */
+import { EVERYONE } from "../../src/protocol/channels.ts";
 import { subjectOf } from "../../src/protocol/members.ts";
 import type { Limits } from "../../src/runtime/limits.ts";
-import { parentOf } from "../../src/runtime/object-names.ts";
+import { channelOf, parentOf } from "../../src/runtime/object-names.ts";
 import type { CoverageGoal } from "./coverage.ts";
+import { Histories } from "./histories.ts";
 import { checkBuffers, checkGrants } from "./invariants.ts";
 import { Ledger } from "./ledger.ts";
 import { MEMBER_CHANNELS, MembersTruth } from "./members-truth.ts";
@@ -39,6 +41,7 @@ export class Simulation implements Surroundings {
   readonly objects: Objects;
   readonly clients: SimulatedClient[] = [];
   readonly ledger: Ledger;
+  readonly histories: Histories;
   readonly secrets = new Secrets();
   readonly members: MembersTruth;
   readonly watched: WatchedService;
@@ -53,6 +56,11 @@ export class Simulation implements Surroundings {
   now = START;
   /** Rows that storage still accepts. */
   rowsLeft = Number.POSITIVE_INFINITY;
+  /** Whether storage has refused a row, and the channels whose objects have left memory since. */
+  #hasRefused = false;
+  readonly #unsure = new Set<string>();
+  /** How long messages are retained, in milliseconds. */
+  readonly retention: number;
   /** A violation found where it can't be thrown. */
   violation: unknown;
   readonly #choose: (among: number) => number;
@@ -88,13 +96,20 @@ export class Simulation implements Surroundings {
     this.ledger = new Ledger(
       {
         milliseconds: limits.historySeconds * 1000,
-        characters: profile.withLittleHistory ? limits.historyBytes / 2 : Number.POSITIVE_INFINITY,
-        mayForget,
+        mayForget: mayForget || profile.withLittleHistory,
         mayRenumber: withFullStorage,
         lateness,
       },
       () => this.now,
     );
+    const { historySeconds, historyBytes, maxBufferedBytes } = limits;
+    this.retention = historySeconds * 1000;
+    const rules = {
+      milliseconds: historySeconds * 1000,
+      bytes: historyBytes,
+      charactersForLinks: maxBufferedBytes / 2,
+    };
+    this.histories = new Histories(rules, () => this.now);
     this.objects = new Objects({
       now: () => this.now,
       choose,
@@ -109,6 +124,9 @@ export class Simulation implements Surroundings {
       isDenied: () => isStrict && !withFullStorage && choose(4) === 0,
       observe: (call) => this.observe(call),
       acceptsRow: () => this.#acceptsRow(),
+      retained: ({ name, skew }, row) => this.#checking(() => this.histories.store(name, row, skew)),
+      notRetained: ({ name }) => this.histories.refuse(name),
+      ending: (object) => this.#noteEnd(object),
       crashing: (object) => this.#noteCrash(object),
     });
   }
@@ -129,7 +147,13 @@ export class Simulation implements Surroundings {
   #acceptsRow(): boolean {
     if (this.rowsLeft === 0) this.cover("a row refused");
     this.rowsLeft = Math.max(0, this.rowsLeft - 1);
+    this.#hasRefused ||= this.rowsLeft === 0;
     return this.rowsLeft > 0;
+  }
+
+  /** Notes that an object leaves memory, and forgets what storage has refused. */
+  #noteEnd({ name }: SimulatedObject): void {
+    if (this.#hasRefused && this.profile.withFaults) this.#unsure.add(channelOf(name)).add(EVERYONE);
   }
 
   /** Notes what a crash leaves undone: an object without an alarm doesn't wake by itself. */
@@ -140,6 +164,15 @@ export class Simulation implements Surroundings {
     // An alarm for the end of a token may be due long after the run.
     if (alarm !== undefined && alarm < this.now + HOUR && !this.profile.withFullStorage) return;
     this.members.strand(this.clients.filter(({ home }) => home === name).map(({ presences }) => presences));
+  }
+
+  /** Keeps a violation, because objects swallow what their storage throws. */
+  #checking(act: () => void): void {
+    try {
+      act();
+    } catch (violation) {
+      this.violation ??= violation;
+    }
   }
 
   cover(goal: CoverageGoal): void {
@@ -273,9 +306,12 @@ export class Simulation implements Surroundings {
     for (const object of this.objects) this.objects.end(object);
   }
 
-  /** Whether messages may be lost silently: a root that crashes while delivering has no record of it if storage was full. */
-  get mayLose(): boolean {
-    return this.profile.withFullStorage && this.profile.withFaults;
+  /**
+   * Whether messages of a channel may be lost silently, which is one of the rare exceptions: an object that crashes while
+   * it delivers has no record of that if storage is full, and one that couldn't join `all` doesn't retry.
+   */
+  mayLose(channel: string): boolean {
+    return this.#unsure.has(channel);
   }
 
   get hasLongGrants(): boolean {

@@ -127,19 +127,12 @@ export class Watching {
   }
 
   /** Records a gap, after which the client needs another list. */
-  gap(from: number, to: number): void {
+  gap(to: number): void {
     const counted = this.counting ?? this.paused;
-    this.counting = undefined;
-    this.paused = undefined;
     this.#service.cover("a gap of members");
-    const { mayForget, members, retention } = this.#service;
-    if (!counted || mayForget) return;
-    const forgotten = this.#service.now() - retention;
-    if (counted.left !== undefined && counted.left <= forgotten) return;
-    const isMissing = members
-      .log(this.#channel)
-      .all.some(({ position, at }) => position > counted.position && at <= forgotten);
-    check(isMissing, () => `${this.#what} and receives a gap from ${from} to ${to}`);
+    if (!counted) return;
+    counted.position = to;
+    counted.members = undefined;
   }
 
   /** Checks, when all is quiet, that the client has received all changes. */

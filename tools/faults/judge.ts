@@ -26,9 +26,9 @@ export function judge(lines: string[], due: number): Verdict {
   return { came: numbers.length, due, lost: all.filter((n) => !seen.has(n)), repeated, early, strange };
 }
 
-/** Whether every message came exactly once and in order. */
-export function isFlawless({ lost, repeated, early, strange }: Verdict): boolean {
-  return [lost, repeated, early, strange].every((wrong) => wrong.length === 0);
+/** Whether there were messages, and every one came exactly once and in order. */
+export function isFlawless({ due, lost, repeated, early, strange }: Verdict): boolean {
+  return due > 0 && [lost, repeated, early, strange].every((wrong) => wrong.length === 0);
 }
 
 /** Formats a verdict as one line. */

@@ -6,17 +6,19 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Dice } from "../../test/e2e/support/dice.ts";
 import { bundle, removeFolder, startRuntime, temporaryFolder } from "../../test/e2e/support/runtime.ts";
 import { judge, type Verdict } from "./judge.ts";
 import { Network } from "./network.ts";
+import { Follower, Requests } from "./requests.ts";
 
 export interface Trial {
   /** The shell commands of the client. */
   listen: string;
   announce: string;
   seconds: number;
-  /** Returns numbers from 0 to less than 1, which decide what fails, and when. */
-  random: () => number;
+  /** Decides what fails, and when. */
+  seed: number;
   /** Called with each fault. */
   onFault?: (what: string) => void;
 }
@@ -29,8 +31,6 @@ export interface Outcome {
 
 /** Maximum time between faults, in milliseconds. */
 const FAULT_INTERVAL = 3_000;
-/** How long the server may take to answer the judge, in milliseconds. */
-const ANSWER_WITHIN = 5_000;
 /** How long clients may take to catch up once the faults are over, in milliseconds. */
 const CATCH_UP_TIMEOUT = 90_000;
 
@@ -39,7 +39,9 @@ export async function runTrial(trial: Trial): Promise<Outcome> {
   const folder = await temporaryFolder();
   const file = await bundle(folder);
   let server = await startRuntime(file, folder);
+  const lives = { count: 1, isUp: true };
   const url = () => server.url.replace(/^ws/, "http");
+  const requests = new Requests({ url, life: () => (lives.isUp ? lives.count : undefined) });
   const network = await Network.start(url);
   const children: ChildProcess[] = [];
   const start = (command: string) => {
@@ -52,8 +54,11 @@ export async function runTrial(trial: Trial): Promise<Outcome> {
     return child;
   };
   const restart = async () => {
+    lives.isUp = false;
     await server.kill();
     server = await startRuntime(file, folder);
+    lives.count += 1;
+    lives.isUp = true;
   };
   const endAll = () => {
     for (const { pid } of children) if (pid !== undefined) end(pid);
@@ -67,18 +72,22 @@ export async function runTrial(trial: Trial): Promise<Outcome> {
     // The judge connects directly, so only the server's own faults affect it.
     await until(
       () => received.includes("0"),
-      () => post(url, "judged", "0"),
+      () => requests.post("judged", "0"),
     );
     received.length = 0;
-    const announced = new Follower(url, "said", await post(url, "said", "0"));
+    const announced = new Follower(requests, "said", await requests.post("said", "0"));
     const counts = { posted: 0, given: 0 };
     const isOver = { value: false };
     const announcing = announceUntilOver(trial, isOver, async () => {
       announcer.stdin.write(`${++counts.given}\n`);
-      await post(url, "judged", String(++counts.posted), `judge-${counts.posted}`);
+      await requests.post("judged", String(++counts.posted), `judge-${counts.posted}`);
       await announced.poll();
     });
-    const faults = await fail(trial, network, restart);
+    // Awaited below; a failure ends the faults, too.
+    announcing.catch(() => {
+      isOver.value = true;
+    });
+    const faults = await fail(trial, network, restart, isOver);
     isOver.value = true;
     await announcing;
     await until(
@@ -114,18 +123,25 @@ function end(pid: number): void {
 }
 
 async function announceUntilOver(
-  { random }: Trial,
+  { seed }: Trial,
   isOver: { value: boolean },
   announce: () => Promise<void>,
 ): Promise<void> {
+  const dice = new Dice(seed, 1);
   while (!isOver.value) {
     await announce();
-    await sleep(random() * 100);
+    await sleep(dice.below(100));
   }
 }
 
-/** Causes faults for the given time; returns how many. */
-async function fail({ seconds, random, onFault }: Trial, network: Network, restart: () => Promise<void>) {
+/** Causes faults for the given time, unless it is over before; returns how many. */
+async function fail(
+  { seconds, seed, onFault }: Trial,
+  network: Network,
+  restart: () => Promise<void>,
+  isOver: { value: boolean },
+): Promise<number> {
+  const dice = new Dice(seed);
   const faults: [what: string, act: () => void | Promise<void>][] = [
     ["connections break", () => network.cut()],
     ["connections break", () => network.cut()],
@@ -140,9 +156,9 @@ async function fail({ seconds, random, onFault }: Trial, network: Network, resta
   ];
   const until = Date.now() + seconds * 1_000;
   let count = 0;
-  while (Date.now() < until) {
-    await sleep(random() * FAULT_INTERVAL);
-    const [what, act] = faults[Math.floor(random() * faults.length)] ?? ["", () => {}];
+  while (Date.now() < until && !isOver.value) {
+    await sleep(dice.below(FAULT_INTERVAL));
+    const [what, act] = dice.any(faults);
     onFault?.(what);
     await act();
     count += 1;
@@ -151,54 +167,6 @@ async function fail({ seconds, random, onFault }: Trial, network: Network, resta
   network.split(false);
   network.hold(false);
   return count;
-}
-
-/** Announces a message, and retries until it gets a reply. */
-async function post(url: () => string, channel: string, text: string, key?: string): Promise<number> {
-  const headers: Record<string, string> = key === undefined ? {} : { "Idempotency-Key": key };
-  for (;;) {
-    try {
-      const response = await fetch(`${url()}/${channel}`, {
-        method: "POST",
-        body: text,
-        headers,
-        signal: AbortSignal.timeout(ANSWER_WITHIN),
-      });
-      const [, position] = /"position":(\d+)/.exec(await response.text()) ?? [];
-      if (position !== undefined) return Number(position);
-    } catch {
-      // The server is restarting.
-    }
-    await sleep(100);
-  }
-}
-
-/** Collects the messages of a channel by polling. */
-class Follower {
-  readonly lines: string[] = [];
-  readonly #url: () => string;
-  readonly #channel: string;
-  #position: number;
-
-  constructor(url: () => string, channel: string, position: number) {
-    this.#url = url;
-    this.#channel = channel;
-    this.#position = position;
-  }
-
-  async poll(): Promise<void> {
-    try {
-      const response = await fetch(`${this.#url()}/${this.#channel}?poll&since=${this.#position}`, {
-        signal: AbortSignal.timeout(ANSWER_WITHIN),
-      });
-      const lines = (await response.text()).split("\n").filter((line) => line !== "");
-      if (!response.ok) return;
-      this.lines.push(...lines.map((line) => line.slice(this.#channel.length + 1)));
-      this.#position = Number(response.headers.get("Fanout-Position"));
-    } catch {
-      // The server is restarting.
-    }
-  }
 }
 
 /** Repeats an action until a condition holds or the time is up. */

@@ -41,3 +41,9 @@ export async function serveInTest(options: RuntimeOptions = {}): Promise<Served>
   onTestFinished(server.end);
   return server;
 }
+
+/** Returns how many connections a server without tokens has, by its own count. */
+export async function connectionsAt(url: string): Promise<number> {
+  const info = await (await fetch(`${url.replace(/^ws/, "http")}/-/info`)).text();
+  return Number(/"current connections":\s*(\d+)/.exec(info)?.[1]);
+}

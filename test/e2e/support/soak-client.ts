@@ -29,6 +29,16 @@ export class SoakLog {
     this.#messages.set(key, known);
   }
 
+  /** Returns the newest message of each channel, of all that any client knows. */
+  newest(channels: string[]): Map<string, string> {
+    const newest = new Map(channels.map((channel) => [channel, { position: 0, message: "" }]));
+    for (const [key, message] of this.#messages) {
+      const [channel = "", word] = key.split(" ");
+      if (Number(word) > (newest.get(channel)?.position ?? 0)) newest.set(channel, { position: Number(word), message });
+    }
+    return new Map([...newest].map(([channel, { message }]) => [channel, message]));
+  }
+
   ended(why: string): void {
     this.endings.set(why, (this.endings.get(why) ?? 0) + 1);
   }

@@ -1,16 +1,30 @@
 /** Unused channels leave nothing in storage, however many a client uses. */
+import { runInDurableObject } from "cloudflare:test";
+import { exports } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import worker from "../../../src/worker.ts";
 import { Client, closeAll } from "../support/client.ts";
 import { expectDelivery, sendAll } from "../support/connections.ts";
-import { crashBusy, evictAll, keys, resetService, rows, settleQuickly, unique } from "../support/service.ts";
+import {
+  crashBusy,
+  evictAll,
+  hold,
+  keys,
+  object,
+  resetService,
+  rows,
+  settleQuickly,
+  unique,
+} from "../support/service.ts";
 import { figures } from "../support/stats.ts";
+import { StreamReader } from "../support/stream-reader.ts";
 
 settleQuickly();
 
 beforeEach(() => resetService());
 afterEach(closeAll);
 
-const MANY = 200;
+const MANY = 50;
 /** Many channels take a long time on a busy machine. */
 const timeout = 300_000;
 
@@ -43,6 +57,50 @@ test("connecting leaves nothing, however the connections end", { timeout }, asyn
   }
   await expectEmpty(channels);
   expect(await keys("all")).toEqual(["service"]);
+});
+
+describe("a stream leaves no connection at its object", () => {
+  /**
+   * Polls an object until it has so many connections, for which there is no event. A minute after a client has read
+   * something, the Worker would end its connection in any case.
+   */
+  const expectConnections = (room: string, count: number) =>
+    vi.waitFor(
+      async () => {
+        const sockets = await runInDurableObject(object(room), (_, context) => context.getWebSockets().length);
+        expect(sockets).toBe(count);
+      },
+      { interval: 10, timeout: 50_000 },
+    );
+
+  test("when its client leaves", async () => {
+    const room = unique("room");
+    const reader = await StreamReader.open(`/${room}`);
+    await reader.upTo("debug!connected...\n");
+    await expectConnections(room, 1);
+    reader.leave();
+    await expectConnections(room, 0);
+  });
+
+  test("when its client leaves before it is answered", async () => {
+    const room = unique("room");
+    const linking = hold("all", "link");
+    const leaving = new AbortController();
+    const answered = exports.default.fetch(`http://fanout.test/${room}`, { signal: leaving.signal });
+    await linking.begun();
+    await expectConnections(room, 1);
+    leaving.abort();
+    await expect(answered).rejects.toThrow();
+    await expectConnections(room, 0);
+  });
+
+  test("when a surrounding Worker cancels its response, without a signal", async () => {
+    const room = unique("room");
+    const { body } = await worker.fetch(new Request(`http://fanout.test/${room}`), { CHANNEL: exports.Channel });
+    await expectConnections(room, 1);
+    await body?.cancel();
+    await expectConnections(room, 0);
+  });
 });
 
 describe("the storage", () => {

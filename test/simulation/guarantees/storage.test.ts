@@ -18,11 +18,11 @@ holds("while a deploy reaches one object after another, the guarantees hold", {
 holds("with full storage, messages keep flowing, and none is lost silently", {
   tags: ["full-storage"],
   runs: 350,
-  profiles: { withFullStorage: always },
+  profiles: { withFullStorage: always, withPresence: rarely },
   goals: GOALS.fullStorage,
 });
 
 holds("with full storage and crashing objects, the order holds, and everything recovers", {
   runs: 250,
-  profiles: { withFullStorage: always, withFaults: always },
+  profiles: { withFullStorage: always, withFaults: always, withOutages: rarely },
 });

@@ -1,6 +1,6 @@
 /** Checks of streams and polls while objects work and clients read, and at the end. */
 
-import { check } from "../violation.ts";
+import { check, Violation } from "../violation.ts";
 import { EventsJudge } from "./events-judge.ts";
 import { LinesJudge } from "./lines-judge.ts";
 import type { Judge, Reader } from "./reader.ts";
@@ -17,6 +17,9 @@ const SETTLED = 40;
 const QUIET = 70;
 /** Seconds after which a stalled reader is dropped. */
 const STALLED = 130;
+
+/** Most actions of objects and readers at one time: about a hundred times as many as any run needs. */
+const MOST_ACTIONS = 100_000;
 
 /** Longest silence of a stream in milliseconds; some networks cut connections that are silent for longer. */
 const SILENT = 32_000;
@@ -47,12 +50,13 @@ async function work(
 
 /** Runs everything that needs no time. */
 async function rest(simulation: Simulation): Promise<void> {
-  for (;;) {
+  for (let actions = 0; actions < MOST_ACTIONS; actions++) {
     await simulation.settle();
     const [action] = [...simulation.objectActions(), ...simulation.reading()];
     if (!action) return;
     action.happen();
   }
+  throw new Violation("the streams never come to rest");
 }
 
 /**

@@ -1,5 +1,9 @@
 /** A simulated clock with timers. */
 import type { StreamEnvironment } from "../../../src/streams/environment.ts";
+import { check } from "../violation.ts";
+
+/** Most timers that may fire in a run: about ten times as many as any needs. */
+const MOST_FIRED = 100_000;
 
 interface Waiting {
   at: number;
@@ -9,6 +13,7 @@ interface Waiting {
 export class Time implements StreamEnvironment {
   readonly #choose: (among: number) => number;
   readonly #timers = new Set<Waiting>();
+  #fired = 0;
   #now = 1_795_438_800_000;
 
   constructor(choose: (among: number) => number) {
@@ -46,6 +51,8 @@ export class Time implements StreamEnvironment {
     if (!next) return undefined;
     const timer = next;
     const fire = () => {
+      this.#fired += 1;
+      check(this.#fired < MOST_FIRED, () => "timers never come to rest");
       this.#timers.delete(timer);
       this.#now = Math.max(this.#now, timer.at);
       timer.act();

@@ -102,6 +102,9 @@ export class World implements Surroundings {
       observe: () => {},
       acceptsRow: () => true,
       crashing: () => {},
+      retained: () => {},
+      notRetained: () => {},
+      ending: () => {},
     });
     this.programs = scenario.transports.map((transport, i) => {
       const token = withTokens

@@ -9,6 +9,7 @@ import {
   mayAnnounce,
   mayEnter,
   mayEnterAs,
+  mayOperate,
   maySeeNames,
   maySubscribe,
 } from "../../../src/auth/grants.ts";
@@ -186,6 +187,18 @@ test("only operators with a token may see names", () => {
   expect(maySeeNames({ ...grants(["*"], ["*"]), operate: true })).toBe(true);
   expect(maySeeNames(grants(["*"], ["*"]))).toBe(false);
   expect(maySeeNames(undefined)).toBe(false);
+});
+
+test("the operators' pages need the claim `operate`, and on a server without tokens they show no names", () => {
+  const operating = (operate?: boolean) => ({
+    ...grants(["*"], ["*"], ["*"]),
+    ...(operate !== undefined && { operate }),
+  });
+  expect([mayOperate(undefined), maySeeNames(undefined)]).toEqual([true, false]);
+  expect([mayOperate(operating(true)), maySeeNames(operating(true))]).toEqual([true, true]);
+  for (const denied of [operating(), operating(false)]) {
+    expect([mayOperate(denied), maySeeNames(denied)]).toEqual([false, false]);
+  }
 });
 
 describe("isGrants", () => {

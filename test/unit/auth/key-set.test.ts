@@ -1,4 +1,5 @@
 /** When an issuer's public keys are fetched, and how tokens fare if that fails. */
+import fc from "fast-check";
 import { errors, exportJWK, generateKeyPair, type JWK } from "jose";
 import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { KeySet } from "../../../src/auth/key-set.ts";
@@ -249,6 +250,96 @@ test("a fetch of a cancelled request delays other requests only briefly", async 
   issuer.answer = good;
   expect(await findAll("first", "first", "first")).toEqual(["found", "found", "found"]);
   expect(issuer.asked).toBe(2);
+});
+
+/** How an issuer answers: it has the key `first`, or `second`, or fails. */
+const ISSUERS: Record<string, () => Response | Promise<Response>> = {
+  first: () => Response.json({ keys: [first] }),
+  second: () => Response.json({ keys: [second] }),
+  500: () => new Response("no", { status: 500 }),
+  rubbish: () => new Response("<html>"),
+  stalling: () => new Promise(() => {}),
+  broken: () => Promise.reject(new TypeError("Network connection lost.")),
+};
+
+describe("fetches are counted:", () => {
+  const flood = async (minutes: number) => {
+    const outcomes: Promise<Outcome>[] = [];
+    for (let passed = 0; passed < minutes * MINUTE; passed += 500) {
+      outcomes.push(find(`junk ${passed}`));
+      await vi.advanceTimersByTimeAsync(500);
+    }
+    await vi.advanceTimersByTimeAsync(10 * SECOND);
+    return Promise.all(outcomes);
+  };
+
+  test.each(Object.keys(ISSUERS))(
+    "ten minutes of 2 unknown keys a second, and an issuer that is %s: 20",
+    {
+      tags: ["keys-unknown"],
+    },
+    async (name) => {
+      issuer.answer = ISSUERS[name] ?? issuer.answer;
+      const outcomes = await flood(10);
+      expect(outcomes).toHaveLength(1_200);
+      expect(outcomes).not.toContain("found");
+      expect([issuer.asked, issuer.kept]).toEqual([20, 20]);
+    },
+  );
+
+  test("of a key that was rotated, for 100 connections at once: one", async () => {
+    expect(await find("first")).toBe("found");
+    issuer.answer = ISSUERS.second ?? issuer.answer;
+    await vi.advanceTimersByTimeAsync(30 * SECOND);
+    expect(new Set(await findAll(...Array<string>(100).fill("second")))).toEqual(new Set(["found"]));
+    expect(issuer.asked).toBe(2);
+  });
+
+  const step = fc.record({
+    issuer: fc.constantFrom(...Object.keys(ISSUERS)),
+    kids: fc.array(fc.constantFrom("first", "second", "junk"), { maxLength: 20 }),
+    wait: fc.constantFrom(0, 1, 20, SECOND, 29 * SECOND, 30 * SECOND, 10 * MINUTE, 7 * HOUR),
+  });
+
+  test("whatever comes, there is one at a time, and at most one in 30 seconds", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+        const began: number[] = [];
+        let inFlight = 0;
+        let most = 0;
+        const tracked = new KeySet(URL_OF_KEYS, {
+          fetch: async () => {
+            began.push(Date.now());
+            most = Math.max(most, ++inFlight);
+            // The platform ends a fetch at its deadline.
+            const deadline = new Promise<never>((_, reject) => {
+              setTimeout(() => reject(new Error("stalled")), 5 * SECOND);
+            });
+            return Promise.race([issuer.answer(), deadline]).finally(() => (inFlight -= 1));
+          },
+          now: Date.now,
+          sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+          keep: () => {},
+          failed: () => {},
+        });
+        const finds: Promise<unknown>[] = [];
+        for (const { issuer: name, kids, wait } of steps) {
+          issuer.answer = ISSUERS[name] ?? issuer.answer;
+          const look = async (kid: string) => tracked.find({ alg: "ES256", kid }, { payload: "", signature: "" });
+          for (const kid of kids) finds.push(look(kid).catch(() => {}));
+          await vi.advanceTimersByTimeAsync(wait);
+        }
+        await vi.advanceTimersByTimeAsync(MINUTE);
+        await Promise.all(finds);
+        expect(most).toBeLessThanOrEqual(1);
+        const gaps = began.slice(1).map((at, i) => at - (began[i] ?? 0));
+        expect(gaps.filter((gap) => gap < 30 * SECOND)).toEqual([]);
+        if (steps.some(({ kids }) => kids.length > 0)) expect(began.length).toBeGreaterThan(0);
+      }),
+      // Shrinking takes minutes.
+      { numRuns: 50, endOnFailure: true },
+    );
+  });
 });
 
 test("an invalid key doesn't affect the others", async () => {

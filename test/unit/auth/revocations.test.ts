@@ -33,6 +33,21 @@ test("a list is fetched again after some seconds, from where the last one ended,
   expect(known.isRevoked({ sub: "ann", iat: 1 })).toBe(false);
 });
 
+test("of two revocations of a subject, the newer one counts, whichever arrives last", () => {
+  const known = new Revocations(
+    async () => [],
+    () => 0,
+  );
+  const [older, newer] = [revocation("ann", 6), { ...revocation("ann", 7), before: 200 }];
+  for (const list of [[newer, older], [older]]) {
+    known.add(list);
+    expect([known.isRevoked({ sub: "ann", iat: 200 }), known.isRevoked({ sub: "ann", iat: 201 })]).toEqual([
+      true,
+      false,
+    ]);
+  }
+});
+
 test("tokens of the second of the revocation, older ones and undated ones are revoked", () => {
   const known = new Revocations(
     async () => [],

@@ -80,6 +80,12 @@ describe("a valid token", () => {
     expect(await readToken(await mint({ Subscribe: ["a"], channels: ["a"] }), settings)).toEqual(nothing);
   });
 
+  test("grants the operators' pages only if its claim `operate` is true", async () => {
+    const operate = async (claim: unknown) => (await readToken(await mint({ operate: claim }), settings)).operate;
+    expect(await operate(true)).toBe(true);
+    for (const claim of ["no", "true", 1, {}, ["*"], false, null]) expect(await operate(claim)).toBeUndefined();
+  });
+
   test("may expire at any time, also within a second", async () => {
     for (const exp of [now + 0.5, 2 ** 31, 2 ** 32]) {
       expect((await readToken(await mint({ exp }), settings)).until).toBe((exp + 5) * 1000);
@@ -142,6 +148,19 @@ describe("time", () => {
       "forbidden: the token's claim 'nbf' is malformed; it has to be a time in Unix seconds",
     );
   });
+});
+
+test("the lifetime is limited if the settings say so, from when the token was issued or else from now", async () => {
+  const limited = { ...settings, maxSeconds: 60 };
+  const refused = {
+    code: "forbidden",
+    message: "a token of this server is valid for at most 60 seconds (TOKEN_MAX_SECONDS); issue it for less",
+  };
+  await expect(readToken(await mint({ iat: now - 30, exp: now + 30 }), limited)).resolves.toHaveProperty("key");
+  await expect(readToken(await mint({ iat: now - 31, exp: now + 30 }), limited)).rejects.toMatchObject(refused);
+  await expect(readToken(await mint({ exp: now + 60 }), limited)).resolves.toHaveProperty("key");
+  await expect(readToken(await mint({ exp: now + 90 }), limited)).rejects.toMatchObject(refused);
+  await expect(readToken(await mint({ exp: now + 10 ** 9 }), settings)).resolves.toHaveProperty("key");
 });
 
 test("the audience must be that of the settings, if they have one", async () => {

@@ -34,6 +34,41 @@ test("messages are stored before they are sent, and batches share a row until it
   expect(linesOf(rootOf(rows, FAR).root.channel.readMissed(ALL))).toBe(`a\nb\nc\nd\n${"e".repeat(5_000)}\nf\n`);
 });
 
+test("a row of 4,096 bytes is full", () => {
+  const { rows, announce } = rootOf(new Map(), FAR);
+  announce("a".repeat(4_094));
+  announce("");
+  announce("b");
+  expect([...rows.values()]).toMatchObject([{ counts: [1, 1] }, { counts: [1] }]);
+});
+
+test("a root says how many messages it retains, and how large they are", () => {
+  const { root, state, announce } = rootOf();
+  // Each key costs 16 bytes besides its text.
+  const retained = () => root.channel.history?.retained;
+  expect(retained()).toBeUndefined();
+  const first = announce("a");
+  state.now += 60_000;
+  announce("bc", "key");
+  expect(retained()).toEqual({ after: first - 1, count: 2, bytes: 24 });
+  state.now += 60_000;
+  expect(retained()).toEqual({ after: first, count: 1, bytes: 22 });
+  state.now += 60_000;
+  expect(retained()).toBeUndefined();
+});
+
+test("a root that continues elsewhere retains no earlier message or key, and deletes their rows with the next alarm", () => {
+  const { root, rows, announce, append } = rootOf();
+  const last = announce("a");
+  append("b", "key");
+  root.channel.continueAfter(last + 10);
+  expect(root.channel.history?.retained).toBeUndefined();
+  expect(root.channel.history?.index.announcedUnder("key")).toBeUndefined();
+  expect(rowsOf(rows)).toHaveLength(1);
+  root.expire(false);
+  expect(rowsOf(rows)).toEqual([]);
+});
+
 test("a row can take another batch after older rows have been dropped", () => {
   const { root, rows, state, announce } = rootOf();
   announce("a".repeat(30));

@@ -6,12 +6,14 @@ test("positions are consecutive, whether messages are stored or not", { tags: ["
   const log = new Log(7);
   expect(log.append("a\nb\n", 2).last).toBe(9);
   expect(log.skip("x\ny\nz\n", 3).last).toBe(12);
+  expect([log.start, log.size, log.since(7, 100)]).toEqual([12, 0, { after: 12, count: 0, lines: "" }]);
   expect(log.append("c\n", 1).last).toBe(13);
   expect(log.position).toBe(13);
 });
 
 test("a log assigns positions only after it knows its own", () => {
   const log = new Log(undefined);
+  expect(log.since(5, 100)).toEqual({ after: 5, count: 0, lines: "" });
   expect(() => log.append("a\n", 1)).toThrow(/knows its position/);
   expect(() => log.skip("a\n", 1)).toThrow(/knows its position/);
   log.begin(40);

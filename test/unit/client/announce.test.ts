@@ -80,6 +80,25 @@ test.each([
   expect(await announced).toHaveLength(most + 1);
 });
 
+test("after a refusal for the rate, half as many lines go out at a time", async () => {
+  const { client } = connectTo({ rate: 100 });
+  const announced = Promise.allSettled(
+    Array.from({ length: 400 }, (_, i) => client.announce("a", "x", { key: `${i}` })),
+  );
+  const socket = await greet();
+  await vi.advanceTimersByTimeAsync(1_000);
+  const sent = () => socket.lines.filter((line) => line.startsWith("once "));
+  const first = sent();
+  for (const [i, line] of first.entries()) {
+    const key = line.split(" ")[1];
+    socket.receive(i === 0 ? `debug!error rate once ${key}: too many lines` : `debug!once ${key} ${i}`);
+  }
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect([first.length, sent().length - first.length]).toEqual([100, 50]);
+  await client.close({ within: 0 });
+  await announced;
+});
+
 test("200 announcements of 60 kB stay within the limits in flight, and all succeed", async () => {
   const { client } = connectTo();
   const text = "x".repeat(60_000);

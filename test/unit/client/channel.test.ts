@@ -117,6 +117,23 @@ test("temporary refusals are retried; others end only their channel", { tags: ["
   expect([busy?.state, FakeSocket.made.length]).toEqual(["subscribed", 1]);
 });
 
+test("a subscription that is refused again and again is requested less and less often", async () => {
+  const { client } = connectTo();
+  client.subscribe("a");
+  const socket = await greet("debug!position a 7");
+  client.subscribe("busy");
+  const count = () => socket.lines.filter((line) => line.startsWith("subscribe busy ")).length;
+  for (let second = 0, refused = 0; second < 60; second++) {
+    await settle();
+    if (count() > refused) socket.receive("debug!error unavailable subscribe busy: not now");
+    refused = count();
+    await vi.advanceTimersByTimeAsync(1_000);
+    socket.receive("debug!alive");
+  }
+  expect(count()).toBeLessThan(16);
+  expect(count()).toBeGreaterThan(3);
+});
+
 test("a subscription that the server interrupts isn't `subscribed` until it continues", async () => {
   const { client } = connectTo();
   const states: string[] = [];

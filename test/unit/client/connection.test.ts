@@ -146,13 +146,63 @@ test("the server's Retry-After is respected up to a limit", async () => {
   expect(FakeSocket.made).toHaveLength(1);
   await vi.advanceTimersByTimeAsync(1_000);
   expect(FakeSocket.made).toHaveLength(2);
-  const { client: other } = connectTo({}, () => ({ status: 503, retryAfter: "1e300" }));
-  other.subscribe("a");
+  await client.close({ within: 0 });
+  for (const retryAfter of ["86400", "1e300"]) {
+    const before = FakeSocket.made.length + 1;
+    const { client: other } = connectTo({}, () => ({ status: 503, retryAfter }));
+    other.subscribe("a");
+    await breakOff(299_000);
+    expect(FakeSocket.made).toHaveLength(before);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(FakeSocket.made).toHaveLength(before + 1);
+    await other.close({ within: 0 });
+  }
+});
+
+test("frames have at most 256,000 characters and one second's lines, however much there is to send", async () => {
+  const { client } = connectTo({ rate: 1_000 });
+  const names = Array.from({ length: 2_000 }, (_, i) => `${i}`.padEnd(250, "x"));
+  for (const name of names) client.subscribe(name);
+  const socket = await greet();
+  await vi.advanceTimersByTimeAsync(5_000);
+  for (const frame of socket.sent) {
+    expect(frame.length).toBeLessThanOrEqual(256_000);
+    expect(frame.split("\n").length - 1).toBeLessThanOrEqual(1_000);
+  }
+  expect(socket.lines.filter((line) => line.startsWith("subscribe "))).toHaveLength(1_999);
+});
+
+test("a client that reconnects to a channel that no longer retains messages reports a gap without an end", async () => {
+  const { subscription, socket } = await subscribed();
+  const gaps: unknown[] = [];
+  subscription.on("gap", (gap) => void gaps.push(gap));
+  socket.receive("a!x");
+  await breakOff();
+  await greet("debug!error no-history subscribe a: this channel retains no messages", "a!y");
+  expect(gaps).toEqual([{ channel: "a", from: 8, to: undefined }]);
+  expect([subscription.state, subscription.position]).toEqual(["subscribed", undefined]);
+});
+
+test("nothing is sent on a connection that the client closes in the same turn", async () => {
+  const debugged: string[] = [];
+  const { client } = connectTo({ debug: (event) => void debugged.push(event) });
+  client.connect();
+  const socket = await greet();
+  const before = socket.sent.length;
+  client.subscribe("a");
+  client.announce("b", "x").catch(() => {});
+  debugged.length = 0;
+  client.disconnect();
   await settle();
-  FakeSocket.newest.end(1006);
-  const before = FakeSocket.made.length;
-  await vi.advanceTimersByTimeAsync(300_000);
-  expect(FakeSocket.made.length).toBeGreaterThan(before);
+  expect([socket.isClosed, socket.sent.length, debugged]).toEqual([true, before, []]);
+});
+
+test("a line without an end closes the connection after 16,000,000 characters", async () => {
+  const { client, socket } = await subscribed();
+  for (const part of ["x".repeat(8_000_000), "x".repeat(8_000_000)]) socket.onmessage?.({ data: part });
+  expect(client.state).toBe("connected");
+  socket.onmessage?.({ data: "x" });
+  expect([client.state, socket.isClosed]).toEqual(["disconnected", true]);
 });
 
 test("if requests succeed and WebSockets don't, the client uses requests", async () => {
@@ -229,7 +279,6 @@ describe("wake-ups", () => {
       vi.stubGlobal(name, target[name].bind(target));
     }
     vi.stubGlobal("document", { hidden: false });
-    return () => vi.unstubAllGlobals();
   });
 
   test("end a delay, and restart a hanging attempt; flapping networks cause no flood", {

@@ -54,10 +54,11 @@ export interface FakeResponse {
   retryAfter?: string;
 }
 
-/** Installs fake timers, and forgets earlier connections. */
-export function useFakeTime(): void {
+/** Installs fake timers, and forgets earlier connections. Returns a function that restores the real timers. */
+export function useFakeTime(): () => void {
   vi.useFakeTimers({ now: 1_700_000_000_000 });
   FakeSocket.made = [];
+  return () => void vi.useRealTimers();
 }
 
 /** The methods and addresses of clients' requests. */

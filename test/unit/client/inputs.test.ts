@@ -134,7 +134,6 @@ describe("environments", () => {
     await vi.dynamicImportSettled();
     expect(asked).toEqual(["https://host/-/health"]);
     await client.close();
-    vi.unstubAllGlobals();
   });
 
   test("an exception from the WebSocket constructor is final", async () => {

@@ -29,6 +29,20 @@ test("messages between subscribe() and the first next() are buffered", async () 
   expect(subscription.state).toBe("unsubscribed");
 });
 
+test("a listener of another event leaves the buffered messages alone, and one of messages takes them over", async () => {
+  const { subscription, receive } = await begin();
+  subscription.on("state", () => {});
+  receive(1, 2);
+  expect(await take(subscription, 2)).toEqual(["1", "2"]);
+  const other = await begin();
+  const heard: string[] = [];
+  other.subscription.on("message", ({ text }) => void heard.push(text));
+  other.receive(1, 1);
+  const reading = take(other.subscription, 1);
+  other.receive(2, 2);
+  expect([heard, await reading]).toEqual([["1", "2"], ["2"]]);
+});
+
 test("a frame of 1,500 messages doesn't overflow a running loop", async () => {
   const { subscription, receive } = await begin();
   const reading = take(subscription, 1_500);

@@ -112,6 +112,63 @@ function streamOf(...lines: string[]) {
   return { ...responseOf(200, ""), body: { getReader: () => ({ read }) } };
 }
 
+test("a Retry-After of an hour delays an announcement by 45 seconds at most, and keeps the connection", async () => {
+  let posts = 0;
+  const fetch: FetchLike = async (_, { method }) => {
+    if (method === "GET") return responseOf(200, "ok\n");
+    posts += 1;
+    const headers = { "Fanout-Error": "unavailable", "Retry-After": "3600" };
+    return posts === 1 ? responseOf(503, "Not now.", headers) : responseOf(200, '{"position": 7}');
+  };
+  const { client, changes } = clientWith({ fetch });
+  const announced = client.announce("a", "x");
+  await vi.advanceTimersByTimeAsync(44_000);
+  expect(posts).toBe(1);
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(posts).toBe(2);
+  expect(await announced).toBe(7);
+  expect(changes.map(({ state }) => state)).toEqual(["connecting", "connected"]);
+});
+
+test("a stream that is silent for 30 seconds is left, and resumed", async () => {
+  const asked: string[] = [];
+  const fetch: FetchLike = async (url) => {
+    if (url.endsWith("/-/health")) return responseOf(200, "ok\n");
+    asked.push(new URL(url).search);
+    return streamOf("debug!position a 7", ...(asked.length === 1 ? ["a!x"] : []));
+  };
+  const { client } = clientWith({ fetch });
+  const subscription = client.subscribe("a");
+  await vi.advanceTimersByTimeAsync(29_000);
+  expect([subscription.state, asked]).toEqual(["subscribed", ["?since=now"]]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(subscription.state).toBe("subscribing");
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(asked).toEqual(["?since=now", "?since=8"]);
+});
+
+test("a stream is left when a line has 16,000,000 characters and no end", async () => {
+  let asked = 0;
+  const fetch: FetchLike = async (url) => {
+    if (url.endsWith("/-/health")) return responseOf(200, "ok\n");
+    asked += 1;
+    const endless = "x".repeat(16_000_001);
+    const pieces = [asked === 1 ? `debug!position a 7\na!${endless}` : "debug!position a 7\n", "x"];
+    const read = async () => {
+      const piece = pieces.shift();
+      if (piece === undefined || asked > 1) await new Promise<never>(() => {});
+      return { done: false, value: new TextEncoder().encode(piece) };
+    };
+    return { ...responseOf(200, ""), body: { getReader: () => ({ read }) } };
+  };
+  const { client } = clientWith({ fetch });
+  const subscription = client.subscribe("a");
+  await vi.advanceTimersByTimeAsync(100);
+  expect([subscription.state, subscription.position]).toEqual(["subscribing", 7]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(asked).toBe(2);
+});
+
 test("members are listed page by page, with the position of the first page", async () => {
   const pages: Record<string, unknown> = {
     "?members": { position: 7, members: [{ member: "ann" }, { member: "bob&", data: "x  y" }], next: "bob&" },

@@ -52,6 +52,26 @@ test("a renewal is sent only on an open connection, and not retried at once if r
   expect(token).toHaveBeenCalledTimes(2);
 });
 
+test("a token that a function returns after its connection was replaced isn't sent, as the new one has its own", async () => {
+  const expiring = tokenOf({ exp: 1_700_000_000 + 60 });
+  const pending: ((token: string) => void)[] = [];
+  const answers: (() => string | Promise<string>)[] = [
+    () => expiring,
+    () => new Promise((resolve) => pending.push(resolve)),
+    () => tokenOf({ exp: 1_700_000_000 + 3_600 }),
+  ];
+  const token = vi.fn(() => answers.shift()?.() ?? "x.y.z");
+  const { socket } = await subscribed({ token });
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(pending).toHaveLength(1);
+  await breakOff();
+  const next = await greet("debug!position a 7");
+  for (const resolve of pending) resolve("late.late.late");
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(token).toHaveBeenCalledTimes(3);
+  for (const { lines } of [socket, next]) expect(lines.filter((line) => line.startsWith("token "))).toEqual([]);
+});
+
 /** Simulates a server that refuses tokens. */
 const refusing = (code: string) => () => ({ status: 401, code, body: `The token is ${code}.` });
 

@@ -130,3 +130,29 @@ test("after a crash while storage was full, no position is assigned again, and c
     expect(Number(next.split(" ")[2])).not.toBe(lost);
   }
 });
+
+const REFUSED = /takes no more rows; try again$/;
+
+test.each<{ line: string; attempts: number; calls?: Record<string, number>; reply?: RegExp }>([
+  { line: "ping", attempts: 0, reply: /^1000$/ },
+  { line: "subscribe news", attempts: 0 },
+  { line: "unsubscribe all", attempts: 0 },
+  { line: "leave news", attempts: 0 },
+  { line: "announce news x", attempts: 1, calls: { forward: 1, deliver: 1 } },
+  { line: "once k news x", attempts: 1, calls: { forward: 1, deliver: 1 }, reply: /^debug!once k \d+$/ },
+  { line: "announce other x", attempts: 1, calls: { forward: 1 } },
+  { line: "subscribe other", attempts: 1, reply: REFUSED },
+  { line: "subscribe other last 1", attempts: 1, reply: REFUSED },
+  { line: "enter news ann", attempts: 1, reply: REFUSED },
+  { line: "members news", attempts: 1, calls: { members: 1 }, reply: /^debug!members news \d+ 0$/ },
+])("'$line' tries $attempts rows of a full storage, and doesn't repeat calls", async (expected) => {
+  const { line, attempts, calls = {}, reply } = expected;
+  const service = new Service();
+  const client = await service.connect("home");
+  await (await service.connect("home")).ask("subscribe news", "announce news before");
+  service.accepts = false;
+  service.attempts = 0;
+  service.calls.clear();
+  expect(await client.ask(line)).toEqual(reply ? [expect.stringMatching(reply)] : []);
+  expect({ attempts: service.attempts, calls: Object.fromEntries(service.calls) }).toEqual({ attempts, calls });
+});

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { settled } from "../settled.ts";
 import { objectOf } from "./object.ts";
+import { Service } from "./service.ts";
 
 const grants = { subscribe: ["*"], announce: [], until: 90_000, key: "key" };
 
@@ -26,4 +27,18 @@ test("a connection may send ten tokens per second, and each further one is refus
   clock.now += 1_000;
   expect(await send(1)).toEqual(["debug!token accepted"]);
   expect(verified).toBe(11);
+});
+
+test("a member leaves at once if a new token of its connection doesn't allow it", async () => {
+  const lasting = { ...grants, until: Number.MAX_SAFE_INTEGER };
+  const verify = async (token: string) => ({ ...lasting, enter: [token] });
+  const service = new Service({}, { keys: new Set(["key"]), verify });
+  const watcher = await service.connect("presence/room", { since: "now" }, lasting);
+  const ann = await service.connect("room", undefined, { ...lasting, enter: ["room", "other"] });
+  await ann.ask("enter room ann", "ping");
+  expect(watcher.read()).toContain("presence/room!enter ann");
+  await ann.ask("token room", "ping");
+  expect(watcher.read()).toEqual([]);
+  await ann.ask("token other", "ping");
+  expect(watcher.read()).toEqual(["presence/room!leave ann"]);
 });

@@ -2,18 +2,21 @@
 import { expect, test } from "vitest";
 import type { Grants } from "../../../src/auth/grants.ts";
 import { settled } from "../settled.ts";
+import { ClientSocket } from "../sockets.ts";
 import type { Others } from "../tree/fake-runtime.ts";
 import { objectOf } from "./object.ts";
 import { Service } from "./service.ts";
 
 const OBJECTS = 1_000;
 
+const guard = { keys: new Set(["key"]), verify: () => Promise.reject(new Error("no token is renewed in these tests")) };
+
 function grantsOf(sub: string): Grants {
   return { subscribe: ["*"], announce: [], until: Number.MAX_SAFE_INTEGER, sub, iat: 1, key: "key" };
 }
 
 test("revoking in a service of a thousand objects takes a thousand calls, and wakes each object once", async () => {
-  const service = new Service({}, { keys: new Set(["key"]), verify: () => Promise.reject(new Error("unused")) });
+  const service = new Service({}, guard);
   const anns = [];
   for (let i = 0; i < OBJECTS; i++) {
     anns.push(await service.connect(`room-${i}`, undefined, grantsOf("ann")));
@@ -31,14 +34,47 @@ test("revoking in a service of a thousand objects takes a thousand calls, and wa
   expect(service.rows("all").get("revoked:ann")).toMatchObject({ pending: false });
 });
 
+test("a connection gets no messages if its token is revoked between the announcement and the flush", async () => {
+  const { broker, open } = objectOf({ guard });
+  const [ann, bob] = [await open(grantsOf("ann")), await open({ ...grantsOf("bob"), announce: ["all"] })];
+  broker.received(bob, "announce all late");
+  await broker.called("revoke", { sub: "ann" }, 2);
+  await settled();
+  expect([ann.lines, ann.closed]).toEqual([[], expect.stringMatching(/^revoked: /)]);
+  expect([bob.lines, bob.closed]).toEqual([["all!late"], undefined]);
+});
+
+test("a connection that a Worker admits, because it hasn't learned of the revocation yet, is closed without a message", async () => {
+  const { broker } = objectOf({ guard });
+  await broker.called("revoke", { sub: "ann" }, 2);
+  const [ann, bob] = [new ClientSocket(), new ClientSocket()];
+  for (const [sub, socket] of [
+    ["ann", ann],
+    ["bob", bob],
+  ] as const)
+    broker.opened(socket, "", grantsOf(sub));
+  await broker.called("announce", { lines: "all!secret\n", count: 1 }, 2);
+  await settled();
+  expect([ann.lines, ann.closed]).toEqual([[], expect.stringMatching(/^revoked: /)]);
+  expect(bob.lines).toContain("all!secret");
+});
+
 /** A root of `all` to which an object is linked whose answers the test controls. */
 async function rootWithObject() {
-  const state = { answers: (_: string[]): Promise<boolean> => Promise.resolve(true) };
+  const state = { answers: (_: string[]): Promise<boolean> => Promise.resolve(true), alarm: Number.POSITIVE_INFINITY };
   const told: string[][] = [];
   const rows = new Map<string, unknown>();
-  const { broker, clock } = objectOf({
+  const options: Parameters<typeof objectOf>[0] = {
     name: "all",
     rows,
+    guard: { ...guard, maxSeconds: 3_600 },
+    platform: {
+      alarm: async (time) => {
+        state.alarm = time ?? Number.POSITIVE_INFINITY;
+        return true;
+      },
+      alarmTime: () => state.alarm,
+    },
     others: {
       revoked: async (_, { revocations }) => {
         const subs = revocations.map(({ sub }) => sub);
@@ -47,16 +83,58 @@ async function rootWithObject() {
         return { objects: 1, unreachable: [] };
       },
     },
-  });
+  };
+  const { broker, clock } = objectOf(options);
   await broker.called("link", { from: "room", epoch: 1 }, 2);
   const revoke = (sub: string) => broker.called("revoke", { sub }, 2);
-  const ring = async () => {
-    clock.now += 700_000;
+  const ring = async (after = 700_000) => {
+    clock.now += after;
+    state.alarm = Number.POSITIVE_INFINITY;
     broker.alarmed();
     await settled();
   };
-  return { state, told, rows, revoke, ring };
+  const list = async (after = 0) => (await broker.called("revocations", { after }, 2)).revocations;
+  return { state, told, rows, revoke, ring, list, clock, wake: () => objectOf(options) };
 }
+
+test("a revocation that an object may have missed in a crash is settled when the root wakes", async () => {
+  const { state, told, rows, revoke, wake, clock } = await rootWithObject();
+  state.answers = () => new Promise(() => {});
+  void revoke("ann");
+  await settled();
+  expect(state.alarm).toBeLessThanOrEqual(clock.now + 10_000);
+  expect(rows.get("revoked:ann")).toMatchObject({ pending: true });
+  state.answers = async () => true;
+  // An object wakes because of an event.
+  await wake().broker.called("revocations", { after: 0 }, 2);
+  await settled();
+  expect(told).toEqual([["ann"]]);
+  expect(rows.get("revoked:ann")).toMatchObject({ pending: false });
+});
+
+test("a revocation that all objects have isn't sent again, and ends with the tokens", async () => {
+  const { state, told, rows, revoke, ring, list, wake } = await rootWithObject();
+  await revoke("ann");
+  await ring();
+  await wake().broker.called("revocations", { after: 0 }, 2);
+  await settled();
+  expect(told).toEqual([["ann"]]);
+  expect(await list()).toHaveLength(1);
+  await ring(2_000_000);
+  expect(state.alarm).toBeGreaterThan(3_600_000);
+  // Tokens live for an hour, and clocks may differ by five seconds.
+  await ring(3_605_000 - 2_700_000);
+  expect(rows.has("revoked:ann")).toBe(false);
+  expect(await list()).toEqual([]);
+});
+
+test("revocations of the same millisecond have different numbers, by which objects request new ones", async () => {
+  const { revoke, list } = await rootWithObject();
+  for (const sub of ["ann", "bob", "eve"]) await revoke(sub);
+  const numbers = (await list()).map(({ number }) => number);
+  expect(numbers).toEqual([1_000, 1_001, 1_002]);
+  expect(await list(1_001)).toMatchObject([{ sub: "eve" }]);
+});
 
 test("what is revoked while an object is told again reaches that object too", async () => {
   const { state, told, rows, revoke, ring } = await rootWithObject();
@@ -94,7 +172,6 @@ test("a subject that is revoked again stays revoked since then, whichever revoca
 
 test("an object that couldn't request the revocations it has missed does so later, also after hibernation", async () => {
   const state = { answers: false };
-  const keys = { keys: new Set(["key"]), verify: () => Promise.reject(new Error("unused")) };
   const others: Others = {
     link: async () => ({ after: 1 }),
     revocations: async () => {
@@ -102,12 +179,16 @@ test("an object that couldn't request the revocations it has missed does so late
       return { revocations: [{ sub: "ann", before: 100, until: 10_000_000, number: 5 }] };
     },
   };
-  const first = objectOf({ name: "room", guard: keys, others });
+  const first = objectOf({ name: "room", guard, others });
   const ann = await first.open(grantsOf("ann"));
   await settled();
   expect(ann.closed).toBeUndefined();
+  const second = objectOf({ name: "room", guard, others, hibernated: [ann] });
+  await settled();
+  expect(ann.closed).toBeUndefined();
   state.answers = true;
-  objectOf({ name: "room", guard: keys, others, hibernated: [ann] }).broker.alarmed();
+  second.clock.now += 700_000;
+  second.broker.alarmed();
   await settled();
   expect(ann.closed).toMatch(/^revoked: /);
 });

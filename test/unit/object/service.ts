@@ -44,6 +44,8 @@ export class Service {
   now = 1_000_000;
   /** Whether storage accepts rows. */
   accepts = true;
+  /** The number of rows so far that objects tried to write or delete. */
+  attempts = 0;
 
   /** The number of calls so far, by kind. */
   readonly calls = new Map<string, number>();
@@ -78,7 +80,10 @@ export class Service {
       {
         ...runtime,
         now: () => this.now,
-        store: storeOf(object.rows, () => this.accepts),
+        store: storeOf(object.rows, () => {
+          this.attempts += 1;
+          return this.accepts;
+        }),
         open: (other) => ({
           call: async (kind, ask, hop) => {
             this.calls.set(kind, (this.calls.get(kind) ?? 0) + 1);

@@ -116,6 +116,46 @@ test("late reports are refused, also of objects without members and from before 
   expect(table.numberOf("home")).toBe(NOW + 2);
 });
 
+test("a rollback leaves nothing of the changes since the last commit", () => {
+  const table = tableWith("ann");
+  table.apply(report(NOW + 2, { present: [{ member: "ann", data: "x", change: NOW + 2 }] }), NOW);
+  table.apply(report(NOW + 3, { gone: [{ member: "ann", left: true, change: NOW + 3 }] }), NOW);
+  table.rollback();
+  expect([table.list(), table.numberOf("home")]).toEqual([[{ member: "ann", data: "" }], NOW + 1]);
+  expect([table.hasChanged, table.commit()]).toEqual([false, []]);
+});
+
+test("the numbers of the 1,000 objects are remembered that most recently had no members left", () => {
+  const table = tableWith();
+  const depart = (object: number, number: number) => {
+    table.apply({ ...report(NOW + number, { after: undefined }), from: `o${object}` }, NOW);
+    table.commit();
+  };
+  for (let object = 0; object < 1_000; object++) depart(object, 2);
+  depart(0, 3);
+  depart(1_000, 4);
+  expect([0, 1, 2, 1_000].map((object) => table.numberOf(`o${object}`))).toEqual([NOW + 3, 0, NOW + 2, NOW + 4]);
+  expect(table.leastNumberOf("o1")).toBe(NOW + 4);
+});
+
+test("a large table is stored in rows of limited size, and restored", () => {
+  const rows = new Map<string, unknown>();
+  const limits = { membersPerChannel: 2_000, presenceGraceSeconds: 15 };
+  const table = new MemberTable(limits, NOW);
+  const stored = new MemberRows(storeIn(rows), table);
+  const names = Array.from({ length: 1_200 }, (_, i) => `member-${i}`);
+  const present = names.map((member) => ({ member, data: "x".repeat(1_000), change: NOW + 1 }));
+  table.apply({ from: "home", number: NOW + 1, after: undefined, present, gone: [] }, NOW);
+  expect(stored.store()).toBe(true);
+  table.commit();
+  // The head, and three rows of up to 500,000 bytes.
+  expect(rows.size).toBe(4);
+  for (const row of rows.values()) expect(JSON.stringify(row).length).toBeLessThan(600_000);
+  const restored = new MemberTable(limits, NOW);
+  new MemberRows(storeIn(rows), restored).restore();
+  expect(restored.records).toEqual(table.records);
+});
+
 /** Reports of three objects about five members. */
 const reports = fc.array(
   fc.record({

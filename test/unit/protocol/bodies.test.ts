@@ -43,6 +43,11 @@ test("messages are formatted for subscribers, all or none", () => {
   }
 });
 
+test("the channel and the key have to be valid", () => {
+  expect(parseMessages("", ["a"], undefined, LIMITS)).toMatchObject({ code: "invalid" });
+  expect(parseMessages("news", ["a"], "a b", LIMITS)).toMatchObject({ code: "invalid" });
+});
+
 test("messages with a key fit into the history, so that repeats can be detected", () => {
   const messages = ["x".repeat(200), "x".repeat(160)];
   const ofKey = (key: string | undefined) => parseMessages("news", messages, key, LIMITS);

@@ -342,3 +342,10 @@ describe("formatting lines", () => {
     );
   });
 });
+
+test.each(["enter news", "enter news a\u0001", "enter news ann a\nb"])(
+  "'%s' names no member, or wrong data",
+  (line) => {
+    expect(parseCommand(line)).toMatchObject({ kind: "refused" });
+  },
+);

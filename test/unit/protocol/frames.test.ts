@@ -2,10 +2,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  countEnds,
   countLines,
   dropLines,
   type Frame,
   framesOf,
+  insertLine,
   isTooBig,
   lengthOf,
   sizeOf,
@@ -86,4 +88,17 @@ test("lines can be dropped from the front", () => {
       );
     }),
   );
+});
+
+test("line ends are counted, the first character included", () => {
+  expect(["", "a", "\n", "\na", "a\n\nb\n"].map(countEnds)).toEqual([0, 0, 1, 1, 3]);
+});
+
+test.each([
+  [0, "a!1\na!2\nb!1\nNEW\n"],
+  [1, "a!1\nNEW\na!2\nb!1\n"],
+  [2, "NEW\na!1\na!2\nb!1\n"],
+  [3, "NEW\na!1\na!2\nb!1\n"],
+])("a line is inserted before the last %i lines of a channel", (count, result) => {
+  expect(insertLine("a!1\na!2\nb!1\n", "NEW\n", "a!", count)).toBe(result);
 });

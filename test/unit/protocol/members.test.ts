@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { formatChange, listMembers, parseChange } from "../../../src/protocol/members.ts";
+import {
+  dataFault,
+  formatChange,
+  listMembers,
+  MAX_DATA_BYTES,
+  memberFault,
+  parseChange,
+} from "../../../src/protocol/members.ts";
 
 test("members are listed by name, in the order of UTF-16", () => {
   const members = new Map([
@@ -28,4 +35,18 @@ test.each([
 
 test.each(["", "enter", "enter ", "vanish ann", "Enter ann", " enter ann"])("'%s' is no change", (message) => {
   expect(parseChange(message)).toBeUndefined();
+});
+
+test.each<[string, string | undefined]>([
+  ["ann", undefined],
+  ["", "the name of a member is missing"],
+  ["a b", "the name of a member has no space or control character"],
+])("the name '%s' of a member is valid, or not", (member, fault) => {
+  expect(memberFault(member)).toBe(fault);
+});
+
+test("the data of a member is one line of limited size", () => {
+  expect(dataFault("x".repeat(MAX_DATA_BYTES))).toBeUndefined();
+  expect(dataFault("x".repeat(MAX_DATA_BYTES + 1))).toMatch(/at most/);
+  expect(dataFault("a\nb")).toMatch(/one line/);
 });

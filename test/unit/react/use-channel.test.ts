@@ -1,13 +1,12 @@
 import { createElement } from "react";
 import { renderToString } from "react-dom/server";
-import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { type Fanout, json, Refused, type SubscribeOptions } from "../../../src/client/fanout.ts";
 import { type ChannelClient, type ChannelOptions, useChannel } from "../../../src/react/use-channel.ts";
 import { connectTo, FakeSocket, greet, useFakeTime } from "../client/fakes.ts";
 import { mount, pass } from "./mounting.ts";
 
 beforeEach(useFakeTime);
-afterEach(() => void vi.useRealTimers());
 
 interface Props extends ChannelOptions {
   channel?: string;

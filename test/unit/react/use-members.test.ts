@@ -1,6 +1,6 @@
 import { act, createElement } from "react";
 import { renderToString } from "react-dom/server";
-import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import type { MemberChange } from "../../../src/client/fanout.ts";
 import { type Followed, membersStoreOf } from "../../../src/react/members-view.ts";
 import { type MembersClient, type MembersOptions, useMembers } from "../../../src/react/use-members.ts";
@@ -8,7 +8,6 @@ import { breakOff, connectTo, FakeSocket, greet, useFakeTime } from "../client/f
 import { mount, pass } from "./mounting.ts";
 
 beforeEach(useFakeTime);
-afterEach(() => void vi.useRealTimers());
 
 interface Props extends MembersOptions {
   channel?: string;
@@ -139,4 +138,17 @@ test("a change just before the end of a subscription isn't shown after it", asyn
   end();
   await vi.advanceTimersByTimeAsync(100);
   expect([changed.mock.calls, store.read().members]).toEqual([[], []]);
+});
+
+test("a list that is closed and opened again doesn't show that the closed one has ended", async () => {
+  const { client } = connectTo();
+  const store = membersStoreOf(() => client.members("chat"));
+  const end = store.subscribe(() => {});
+  await greet("debug!position presence/chat 7", "debug!members chat 7 0");
+  await vi.advanceTimersByTimeAsync(100);
+  expect(store.read().state).toBe("subscribed");
+  end();
+  onTestFinished(store.subscribe(() => {}));
+  await vi.advanceTimersByTimeAsync(100);
+  expect(store.read().state).toBe("subscribing");
 });

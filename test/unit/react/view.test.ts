@@ -16,6 +16,7 @@ class Client {
     return {
       unsubscribe: () => {
         own.state = "unsubscribed";
+        options.onState?.("unsubscribed", undefined, undefined);
       },
     };
   }
@@ -35,6 +36,20 @@ function open(limit = 100) {
   const texts = () => store.read().messages.map(({ text }) => text);
   return { client, store, changed, texts };
 }
+
+test("a view that is closed and opened again shows nothing of the closed one", () => {
+  const { client, store, changed, texts } = open();
+  const close = store.subscribe(changed);
+  client.receive("old");
+  vi.runAllTimers();
+  close();
+  expect(vi.getTimerCount()).toBe(0);
+  store.subscribe(changed);
+  client.subscriptions.at(-1)?.options.onState?.("subscribed", undefined, undefined);
+  client.receive("new");
+  vi.runAllTimers();
+  expect([store.read().state, texts(), changed.mock.calls.length]).toEqual(["subscribed", ["new"], 2]);
+});
 
 test("a burst renders once, with its newest messages", () => {
   const { client, store, changed, texts } = open(3);

@@ -41,6 +41,16 @@ test("plain data is never larger than its estimated size when V8 serializes it",
   fc.assert(fc.property(data, (value) => serialize(value).length <= sizeOf(value) + 8));
 });
 
+test.each([
+  [[["news", "ann", "", 5]], true],
+  [[null], false],
+  [[{ 0: "news", 1: "ann", 2: "", 3: 5 }], false],
+  [[["news", "ann", ""]], false],
+  [[["news", "ann", 5, 5]], false],
+])("an attachment whose members are %j can be read, or not", (entered, isReadable) => {
+  expect(isAttachment({ channels: [], entered })).toBe(isReadable);
+});
+
 test("an attachment that changes several times is written once", () => {
   const all = connectionsOf();
   const socket = new Limited();

@@ -62,7 +62,9 @@ test("connections survive hibernation, except closed ones", () => {
   const closed = new RecordingSocket();
   all.close(all.accept(closed, grants), 1008, "because");
   expect(closed.attachment).toBeNull();
-  const next = woken(socket, closed, new RecordingSocket({ channels: ["news"], grants: "none" })).all;
+  const unreadable = new RecordingSocket({ channels: ["news"], grants: "none" });
+  const next = woken(socket, closed, unreadable).all;
+  expect([unreadable.attachment, unreadable.done]).toEqual([null, [expect.stringMatching(/^closed 1013 /)]]);
   expect([...next]).toMatchObject([{ socket, grants, admitted: true, channels: new Set(["news"]) }]);
   expect(next.of(socket)?.socket).toBe(socket);
   expect(next.of(closed)).toBeUndefined();

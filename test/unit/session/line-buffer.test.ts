@@ -120,3 +120,8 @@ test("subscribers that take the same lines don't join them again, however many l
   expect([taken.size, [...taken][0]?.split("\n").length]).toEqual([1, 1_001]);
   expect(lookups).toBeLessThan(1_100);
 });
+
+test("an empty buffer has nothing for anyone", () => {
+  const subscribers = new Set([{ channels: new Set(["a"]) }]);
+  expect([...new LineBuffer<{ channels: ReadonlySet<string> }>().end(() => subscribers)]).toEqual([]);
+});

@@ -1,6 +1,6 @@
 /** Buffered lines within a budget. */
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Backlog, Budget, STALLED_AFTER } from "../../../src/streams/backlog.ts";
 
 const ample = { forOne: 1_000_000, forAll: 10_000_000 };
@@ -74,4 +74,31 @@ test("if too much is pending for all, stalled readers are dropped first, then th
   expect([abandoned, large, small, more].map(({ isShed }) => isShed)).toEqual([true, false, false, false]);
   push(1_000, STALLED_AFTER);
   expect([large, small, more].map(({ isShed }) => isShed)).toEqual([true, false, false]);
+});
+
+test("what remains after a piece counts, with its overhead", () => {
+  const budget = new Budget(ample);
+  const backlog = new Backlog(budget, 0);
+  for (const letter of ["a", "b", "c"]) backlog.push(`${letter.repeat(40_000)}\n`, 0);
+  backlog.push("un", 0);
+  backlog.take(0);
+  expect([backlog.size, budget.size]).toEqual([2 * 40_065 + 66, 2 * 40_065 + 66]);
+});
+
+test("a reader that finds no whole line hasn't taken anything", () => {
+  const backlog = new Backlog(new Budget(ample), 0);
+  backlog.push("unfinished", 0);
+  expect([backlog.take(STALLED_AFTER - 1), backlog.size]).toEqual(["", 74]);
+  expect(backlog.isStalled(STALLED_AFTER)).toBe(true);
+});
+
+test("a backlog that was emptied isn't remembered", () => {
+  const budget = new Budget({ forOne: 1_000, forAll: 1_000 });
+  const [empty, full] = [new Backlog(budget, 0), new Backlog(budget, 0)];
+  empty.push("a\n", 0);
+  empty.take(0);
+  const asked = vi.spyOn(empty, "isStalled");
+  full.push(`${"x".repeat(900)}\n`, 0);
+  new Backlog(budget, 0).push(`${"y".repeat(900)}\n`, 0);
+  expect(asked).not.toHaveBeenCalled();
 });

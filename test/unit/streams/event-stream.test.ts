@@ -223,6 +223,19 @@ test("streams that share what they render count their own positions", () => {
   expect(render("news!e\n")).toEqual([["news [12.4] e"], ["news [23.4] e"], ["news [11.4] e"], []]);
 });
 
+test("streams that share what they render give the same text another position each time", () => {
+  const streams = [1, 2].map(() => {
+    const { stream } = streamOf(["news", "all"]);
+    stream.commands();
+    stream.render("debug!position news 7\ndebug!position all 3\n1\n");
+    return stream;
+  });
+  for (const position of [8, 9, 10]) {
+    const again = [`news [${position}.3] again`];
+    expect(streams.map((stream) => inShort(stream.render("news!again\n")))).toEqual([again, again]);
+  }
+});
+
 test("a stream that is being resumed doesn't share what others render at the same positions", () => {
   const live = streamOf(["news", "all"]).stream;
   const resumed = streamOf(["news", "all"], [7, 3]).stream;

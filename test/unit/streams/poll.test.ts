@@ -8,7 +8,7 @@ import { ObjectEnd, pass, settle } from "./object-end.ts";
 const GREETING = "debug!connected...\n";
 
 /** Starts a poll of `news` with an object that sends the greeting. */
-async function polling(forOne = 5_000_000) {
+async function polling(forOne = 5_000_000, greeting = GREETING) {
   const time = new Time(() => 0);
   const budget = new Budget({ forOne, forAll: 100_000_000 });
   const object = new ObjectEnd(time, budget);
@@ -22,7 +22,7 @@ async function polling(forOne = 5_000_000) {
       answer = { lines, position: polled.position };
     }
   });
-  await object.send(GREETING);
+  await object.send(greeting);
   return { time, budget, object, answer: () => answer };
 }
 
@@ -106,6 +106,42 @@ test("a client that disconnects leaves nothing behind", async () => {
   await object.send("debug!position news 7\nnews!a\n");
   object.connection.drop();
   await settle();
-  expect(answer()).toBeDefined();
+  expect(answer()).toEqual({ lines: "news!a\n", position: 8 });
   expect([object.isClosed, budget.size, time.timers]).toEqual([true, 0, 0]);
 });
+
+test("a poll is refused if the object refuses the connection", async () => {
+  const { object, answer } = await polling(5_000_000, "debug!busy\n");
+  expect(answer()).toMatchObject({ code: "unavailable" });
+  expect([object.isClosed, object.sent()]).toEqual([true, []]);
+});
+
+test("messages before the position aren't part of an answer", async () => {
+  const { object, answer } = await polling();
+  await object.send("news!early\ndebug!position news 7\nnews!a\n5\n");
+  expect(answer()).toEqual({ lines: "news!a\n", position: 8 });
+});
+
+test("an answer is complete at once if all of its pieces are there", async () => {
+  const { object, answer } = await polling();
+  const line = `news!${"x".repeat(50_000)}\n`;
+  object.connection.received(`debug!position news 7\n${line}`);
+  object.connection.received(line);
+  await object.send("5\n");
+  expect(answer()).toEqual({ lines: line + line, position: 9 });
+});
+
+test.each(["takeNow", "mustWait"] as const)(
+  "a reader that made room for another one learns it from %s",
+  async (method) => {
+    const time = new Time(() => 0);
+    const budget = new Budget({ forOne: 1_000, forAll: 1_500 });
+    const [large, small] = [new ObjectEnd(time, budget), new ObjectEnd(time, budget)];
+    await large.send(`${"x".repeat(900)}\n`);
+    await small.send(`${"x".repeat(800)}\n`);
+    expect(large.connection.isTooSlow).toBe(false);
+    expect(large.connection[method](time.now() + 1)).toBe(method === "takeNow" ? "" : false);
+    expect([large.connection.isTooSlow, large.isClosed]).toEqual([true, true]);
+    expect(small.connection.takeNow()).toBe(`${"x".repeat(800)}\n`);
+  },
+);

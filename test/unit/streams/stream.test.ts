@@ -167,3 +167,13 @@ test("line streams subscribe to more channels within the object's lines per seco
   await pass(time, 1_000);
   expect(object.sent()).toEqual(["subscribe c last 2\n"]);
 });
+
+test("a stream of lines is only due while it has channels left to subscribe to", () => {
+  const time = new Time(() => 0);
+  expect(lineStream(["news"], undefined, time, 1_000).dueAt).toBe(Number.POSITIVE_INFINITY);
+  const more = lineStream(["news", "more", "most"], undefined, time, 1);
+  expect(more.commands()).toBe("subscribe more\n");
+  expect([more.dueAt, more.commands()]).toEqual([time.now() + 1_000, ""]);
+  time.pass(1_000);
+  expect([more.commands(), more.dueAt]).toEqual(["subscribe most\n", Number.POSITIVE_INFINITY]);
+});

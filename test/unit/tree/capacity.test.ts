@@ -22,7 +22,7 @@ function roomOf({ name = "news", sockets = 8, links = 2, random = 0 }: Options =
       return undefined;
     },
   });
-  const held = { sockets: 0, links: 0 };
+  const held: { sockets: number; links: number; children: string[] } = { sockets: 0, links: 0, children: [] };
   const limits = { ...readLimits({}), socketsPerObject: sockets, linksPerObject: links };
   const connections = {
     isCrowded: false,
@@ -32,7 +32,7 @@ function roomOf({ name = "news", sockets = 8, links = 2, random = 0 }: Options =
   };
   const downstream = {
     get objects() {
-      return Array.from({ length: held.links }, (_, i) => `home${i}`);
+      return [...Array.from({ length: held.links }, (_, i) => `home${i}`), ...held.children];
     },
   };
   const room = new Capacity({ runtime: { ...runtime, random: () => random }, limits, connections }, downstream);
@@ -50,6 +50,16 @@ test("an object accepts connections until it is full, and counts links separatel
   Object.assign(held, { sockets: 8, links: 1 });
   expect(place("weur")).toBe("news!1");
   expect([room.isFull("sockets"), room.isFull("links")]).toEqual([true, false]);
+});
+
+test("linked children don't count as links, and are known when the object wakes", () => {
+  const { room, held, place } = roomOf({ links: 4 });
+  Object.assign(held, { sockets: 8, links: 3, children: ["news!1", "news!2"] });
+  expect(room.isFull("links")).toBe(false);
+  held.links = 4;
+  expect(room.isFull("links")).toBe(true);
+  room.start();
+  expect([place(""), place("weur")]).toEqual(["news!1", "news!3"]);
 });
 
 test("a full child sends connections back to its parent, which then uses other children", () => {

@@ -123,8 +123,8 @@ test("a stored position is saved nowhere else", () => {
   expect(keeper.kept).toBeUndefined();
 });
 
-test("an object that asks for its link again learns whether it lacks messages, or whether the root has lost positions", () => {
-  const { root, rows, announce } = rootOf();
+test("an object that asks for its link again learns whether it lacks messages, or whether the root has lost positions", async () => {
+  const { root, rows, announce, answer } = rootOf();
   announce("a");
   root.link({ from: "home", epoch: 1 });
   const last = announce("b");
@@ -138,8 +138,11 @@ test("an object that asks for its link again learns whether it lacks messages, o
   expect(asks(last)).toEqual([{ after: last }, 1]);
   expect(asks(last - 3)).toEqual([{ newer: 1 }, undefined]);
   expect(asks(last + 1)).toEqual([{ newer: 1 }, undefined]);
-  root.settle(false);
+  await settled();
+  await answer(0, { gone: false });
+  expect(root.settle(false)).toBe(true);
   const hibernated = rootOf(rows);
+  expect(hibernated.root.vouchFor("home")).toBe(1);
   expect(hibernated.root.link({ from: "home", epoch: 1, still: { last: last + 1 } })).toEqual({ newer: 1 });
 });
 

@@ -1,0 +1,71 @@
+/** What any object knows of the whole service: its figures, its channels and its revocations. */
+import { expect, test } from "vitest";
+import { noTotals } from "../../../src/stats/totals.ts";
+import { settled } from "../settled.ts";
+import { objectOf } from "./object.ts";
+import { Service } from "./service.ts";
+
+const EVERYTHING = { prefix: "", after: "", limit: 10 };
+
+test("info adds up all objects, whichever object answers", async () => {
+  const service = new Service();
+  const [ann, bob] = [await service.connect("news"), await service.connect("chat")];
+  await ann.ask("subscribe sport", "subscribe chat");
+  for (const [one, other] of [
+    [ann, "chat"],
+    [bob, "news"],
+  ] as const) {
+    const answer = await one.ask("info");
+    expect(answer).toEqual(
+      expect.arrayContaining([
+        "current connections: 2",
+        "current channels: 4",
+        "current subscriptions: 6",
+        "user-requested subscriptions: 4",
+      ]),
+    );
+    service.hibernate(other);
+  }
+});
+
+test("an object that unlinks leaves its counters to the root of `all`", async () => {
+  const { broker } = objectOf();
+  await broker.called("link", { from: "room", epoch: 1 }, 2);
+  const counters = { totals: { ...noTotals(), pings: 7 }, peak: 5 };
+  await broker.called("unlink", { from: "room", epoch: 1, counters }, 2);
+  expect(await broker.called("serviceFigures", undefined, 2)).toMatchObject({ totals: { pings: 7 }, peak: 5 });
+});
+
+test("a list of channels counts the objects below that didn't answer", async () => {
+  const { broker } = objectOf({
+    others: {
+      channels: async (object) => {
+        if (object === "lost") throw new Error("no answer");
+        return { channels: [{ channel: `of-${object}`, subscribers: 1, hasMembers: false }], unreachable: 2 };
+      },
+    },
+  });
+  for (const from of ["b", "lost", "a"]) await broker.called("link", { from, epoch: 1 }, 2);
+  const { channels, unreachable } = await broker.called("channels", EVERYTHING, 2);
+  expect(channels.map(({ channel }) => channel)).toEqual(["of-a", "of-b"]);
+  expect(unreachable).toBe(5);
+});
+
+test("the root of a presence channel lists the members of its subject only", async () => {
+  const service = new Service();
+  const ann = await service.connect("news");
+  await ann.ask("enter news ann", "subscribe sport");
+  const { channels } = await service.broker("presence/news").called("channels", EVERYTHING, 2);
+  expect(channels).toEqual([{ channel: "news", subscribers: 0, hasMembers: false, members: 1 }]);
+});
+
+test("no client announces on a presence channel, also by way of another object", async () => {
+  const service = new Service();
+  const root = service.broker("presence/news");
+  const announcement = { lines: "presence/news!enter eve\n", count: 1 };
+  await expect(root.called("announce", announcement, 2)).rejects.toThrow("only the server announces");
+  const batch = { ...announcement, from: "home", number: 1 };
+  await expect(root.called("forward", batch, 2)).rejects.toThrow("only the server announces");
+  await settled();
+  expect(service.rows("presence/news").size).toBe(0);
+});
