@@ -9,10 +9,10 @@ import type { NewIsolate } from "./bundle.ts";
 import { Clock, type Pending } from "./clock.ts";
 import type { Goal } from "./coverage.ts";
 import { signed } from "./crypto.ts";
-import type { World as Surroundings } from "./internet.ts";
+import { requestOf, type World as Surroundings } from "./internet.ts";
 import { Isolate } from "./isolate.ts";
 import type { Line } from "./line.ts";
-import { FLEETING, Program, type Transport } from "./program.ts";
+import { CHANNELS, FLEETING, Program, type Transport } from "./program.ts";
 import { Truth } from "./truth.ts";
 
 /** How a world behaves. */
@@ -404,11 +404,14 @@ export class World implements Surroundings {
   }
 
   /** Asks the Worker as an onlooker, without faults. */
-  async #ask(path: string): Promise<{ position: string | null; body: string }> {
+  async #ask(path: string, message?: string): Promise<{ position: string | null; body: string }> {
     const headers: Record<string, string> = this.#scenario.withTokens
       ? { Authorization: `Bearer ${this.#token(LONG)}` }
       : {};
-    const request = new Request(`https://host${path}`, { headers });
+    const disconnect = new AbortController();
+    const method = message === undefined ? "GET" : "POST";
+    const init = { method, headers, signal: disconnect.signal };
+    const request = requestOf(`https://host${path}`, message === undefined ? init : { ...init, body: message });
     let answer: { status: number; position: string | null; body: string } | undefined;
     const read = async () => {
       const response = await this.isolate().handle(request);
@@ -428,6 +431,8 @@ export class World implements Surroundings {
     await this.pass(1_000);
     this.#checkConnections();
     for (const program of this.programs) program.checkClosed();
+    // An object notices that links are gone, which a crash ended, when it delivers something.
+    for (const channel of CHANNELS) await this.#ask(`/${channel}`, "the last message");
     await this.pass(SILENCE);
     const line = this.lines.find(({ isOver, socket }) => socket.open && !isOver && isHeld(this.objects, socket));
     if (line) throw new Violation(`${line.name} is still open`);
