@@ -18,22 +18,29 @@ import { removeFolder, temporaryFolder } from "./support/runtime.ts";
 import { SEED } from "./support/seed.ts";
 
 const SECONDS = 60 * Number(process.env.MINUTES ?? 0.5);
-/** Longest pause between messages, in milliseconds. */
-const PAUSE = 50;
-/** More than a consumer is ever behind. */
+/** Most messages at once, and longest pause after them, in milliseconds. */
+const MAX_BURST = 30;
+const PAUSE = 400;
+/** Most messages by which a consumer is behind, and retention for more. */
+const MAX_LAG = 500;
 const RETENTION = ["--var", "HISTORY_SECONDS=3600", "--var", "HISTORY_BYTES=500000"];
 /** Messages so long that a pipe is full when its consumer is slow. */
 const PADDING = "x".repeat(150);
 
-/** Announces messages until it is told to end. */
+/** Announces bursts of messages until it is told to end. */
 function publish(run: Run, publisher: Fanout) {
   const dice = new Dice(SEED, 4);
   let isEnding = false;
+  const announce = async (number: number) => {
+    const position = await publisher.announce("news", `${number} ${PADDING}`, { timeout: 100_000 });
+    run.announced = number;
+    if (position !== run.start + number) run.faults.push(`${number} is announced at ${position}`);
+  };
   const announceAll = async () => {
     while (!isEnding) {
-      const position = await publisher.announce("news", `${run.announced + 1} ${PADDING}`, { timeout: 100_000 });
-      run.announced += 1;
-      if (position !== run.start + run.announced) run.faults.push(`${run.announced} is announced at ${position}`);
+      const burst = Array.from({ length: dice.below(MAX_BURST) }, () => announce(++run.sent));
+      await Promise.all(burst);
+      await run.recorded(MAX_LAG);
       await sleep(dice.below(PAUSE));
     }
   };
@@ -67,6 +74,7 @@ test(`for ${SECONDS} s of kills, the records of consumers and TCP clients have w
   run.isOver = true;
   await over;
   await publishing.end();
+  await run.recorded();
   const [pipe, acks, bridge] = await Promise.all(all.map((killing) => killing.judge()));
   await publisher.close();
   await server.stop();

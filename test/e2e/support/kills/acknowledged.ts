@@ -17,7 +17,7 @@ interface Start {
 export function acknowledged(run: Run): Killing {
   const dice = new Dice(SEED, 2);
   const [cursor, record] = [run.file("acknowledged"), run.file("acknowledged.record")];
-  const words = run.subscribe(cursor, "--ack", "3");
+  const words = run.subscribe(cursor, record, "--ack", "3");
   const kills = { program: 0, consumer: 0 };
   const starts: Start[] = [];
   const begin = (isAllRead: boolean) => {
@@ -52,7 +52,6 @@ export function acknowledged(run: Run): Killing {
     }
   };
   const judge = async () => {
-    await run.reached(record);
     await expect.poll(() => positionIn(cursor), { timeout: 60_000 }).toBe(run.start + run.announced);
     program.child.kill("SIGTERM");
     expect(await program.ended, program.err()).toEqual([0, null]);
@@ -62,22 +61,23 @@ export function acknowledged(run: Run): Killing {
   return { over: kill(), judge };
 }
 
-/** Counts repeated lines: each start begins behind the cursor, and skips nothing. */
+/** Counts repeated lines: each run begins behind the cursor, which isn't ahead of the record, and skips nothing. */
 function repeatsIn(run: Run, record: string, starts: Start[]): number {
-  let [newest, previous, current, repeats] = [run.start, run.start, -1, 0];
-  for (const { run: index, position } of run.entriesIn(record)) {
-    if (index !== current) {
-      const { cursor, isAllRead } = starts[index] ?? { cursor: Number.NaN, isAllRead: false };
-      // A cursor ahead of the record would lose messages. Behind it, messages are repeated whose acknowledgements the
-      // program hasn't read: if it has read all, that is the one that was being processed.
-      const isValid = cursor <= newest && (cursor >= newest - 1 || !isAllRead);
-      if (!isValid) run.faults.push(`acknowledged: the cursor was at ${cursor}, the record at ${newest}`);
-      repeats += newest - cursor;
-      [current, previous] = [index, cursor];
+  const entries = run.entriesIn(record);
+  let [newest, repeats] = [run.start, 0];
+  /** The last position in the record of the run before. */
+  let last = run.start;
+  for (const [index, { cursor, isAllRead }] of starts.entries()) {
+    // The acknowledgements that the program hasn't read are lost; if it has read all, at most the last one is missing.
+    const isValid = cursor <= newest && (cursor >= last - 1 || !isAllRead);
+    if (!isValid) run.faults.push(`acknowledged: the cursor was at ${cursor}, after ${last} and ${newest}`);
+    const positions = entries.filter((entry) => entry.run === index).map(({ position }) => position);
+    for (const [i, position] of positions.entries()) {
+      if (position !== cursor + 1 + i) run.faults.push(`acknowledged: ${position} isn't ${cursor + 1 + i}`);
+      if (position <= newest) repeats += 1;
     }
-    if (position !== previous + 1) run.faults.push(`acknowledged: ${position} after ${previous} in run ${index}`);
-    previous = position;
-    newest = Math.max(newest, position);
+    last = positions.at(-1) ?? cursor;
+    newest = Math.max(newest, last);
   }
   return repeats;
 }

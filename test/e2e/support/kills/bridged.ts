@@ -24,7 +24,7 @@ export async function bridged(run: Run): Promise<Killing> {
   let [kills, isKilled] = [0, false];
   const subscriber = await subscribed(run);
   const clients = Array.from({ length: CLIENTS }, (_, i) => {
-    const words = { address, channel: "news", own: "said", announced: () => run.announced };
+    const words = { address, channel: "news", own: "said", messages: run };
     return new TcpRecorder(`client${i}`, { ...words, dice: new Dice(SEED, 10 + i) });
   });
   const running = clients.map((client) =>

@@ -10,7 +10,7 @@ import { type Killing, LIFE, positionIn, type Run } from "./run.ts";
 export function piped(run: Run): Killing {
   const dice = new Dice(SEED, 1);
   const [cursor, record] = [run.file("piped"), run.file("piped.record")];
-  const words = run.subscribe(cursor);
+  const words = run.subscribe(cursor, record);
   const pipe = openPipe(run.folder);
   const consumer = startConsumer([record, "0", String(SEED)], pipe.read);
   let program = startProgram(words, pipe.write);
@@ -25,7 +25,6 @@ export function piped(run: Run): Killing {
     }
   };
   const judge = async () => {
-    await run.reached(record);
     program.child.kill("SIGTERM");
     expect(await program.ended, program.err()).toEqual([0, null]);
     closeSync(pipe.write);

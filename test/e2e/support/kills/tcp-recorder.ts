@@ -11,7 +11,7 @@ class Connection {
   readonly index: number;
   /** How many messages were announced for certain before it connected. */
   readonly before: number;
-  /** The same, when its subscription had taken effect. */
+  /** How many had been sent when its subscription had taken effect. */
   subscribed: number | undefined;
   /** The numbers of the messages that the client received, in order. */
   readonly received: number[] = [];
@@ -36,9 +36,8 @@ class Connection {
     const first = this.received[0] ?? this.before + 1;
     const faults = this.others.map((line) => `received '${line}'`);
     if (first <= this.before) faults.push(`received ${first}, which was announced before it connected`);
-    // One message may have been on its way.
-    const next = (this.subscribed ?? Number.POSITIVE_INFINITY) + 2;
-    if (first > next) faults.push(`missed the messages from ${next} up to ${first}`);
+    const next = (this.subscribed ?? Number.POSITIVE_INFINITY) + 1;
+    if (first > next) faults.push(`began with ${first} instead of ${next}`);
     for (const [i, number] of this.received.entries()) {
       if (number !== first + i) faults.push(`received ${number} instead of ${first + i}`);
     }
@@ -60,8 +59,8 @@ export interface Surroundings {
   channel: string;
   own: string;
   dice: Dice;
-  /** Returns how many messages are announced on `channel` for certain. */
-  announced: () => number;
+  /** How many messages on `channel` have been sent, and how many are announced for certain. */
+  messages: { readonly sent: number; readonly announced: number };
 }
 
 export class TcpRecorder {
@@ -81,10 +80,10 @@ export class TcpRecorder {
 
   /** Connects again and again until it is stopped. @param onEnd called when a connection has ended */
   async run(onEnd: () => void): Promise<void> {
-    const { address, announced, dice } = this.#surroundings;
+    const { address, messages, dice } = this.#surroundings;
     while (!this.#isStopped) {
       await sleep(dice.below(200));
-      const before = announced();
+      const before = messages.announced;
       const socket = await dial(address).catch(() => undefined);
       if (!socket) continue;
       this.closed = new Promise((resolve) => {
@@ -121,7 +120,7 @@ export class TcpRecorder {
   }
 
   #record(socket: Socket, connection: Connection): void {
-    const { channel, announced } = this.#surroundings;
+    const { channel, messages } = this.#surroundings;
     this.connections.push(connection);
     this.#socket = socket;
     const message = new RegExp(`^${channel}!(\\d+) `);
@@ -132,7 +131,7 @@ export class TcpRecorder {
       const number = message.exec(line)?.[1];
       if (number !== undefined) connection.received.push(Number(number));
       else if (/^\d{10}$/.test(line)) {
-        connection.subscribed ??= announced();
+        connection.subscribed ??= messages.sent;
         connection.settled = connection.announced;
         void this.#announce(socket, connection);
       } else if (line !== "debug!connected...") connection.others.push(line);
