@@ -44,6 +44,20 @@ test("a connection gets no messages if its token is revoked between the announce
   expect([bob.lines, bob.closed]).toEqual([["all!late"], undefined]);
 });
 
+test("messages are stored before a connection is closed, because closing may send them", async () => {
+  const rows = new Map<string, unknown>();
+  const { broker, open } = objectOf({ guard, rows });
+  const [ann, bob] = [await open(grantsOf("ann")), await open({ ...grantsOf("bob"), announce: ["all"] })];
+  const history = () => [...rows.keys()].filter((key) => key.startsWith("history:"));
+  const { promise: closed, resolve } = Promise.withResolvers<string[]>();
+  ann.close = () => resolve(history());
+  const before = history();
+  broker.received(bob, "announce all late");
+  const revoked = broker.called("revoke", { sub: "ann" }, 2);
+  expect([before, await closed]).toEqual([[], ["history:0"]]);
+  await revoked;
+});
+
 test("a connection that a Worker admits, because it hasn't learned of the revocation yet, is closed without a message", async () => {
   const { broker } = objectOf({ guard });
   await broker.called("revoke", { sub: "ann" }, 2);

@@ -28,6 +28,19 @@ test("info adds up all objects, whichever object answers", async () => {
   }
 });
 
+test("missed messages count as sent", async () => {
+  const service = new Service();
+  const ann = await service.connect("news");
+  await ann.ask("announce news a", "announce news b");
+  const totalOf = async () =>
+    Number((await ann.ask("info")).find((line) => line.startsWith("total messages: "))?.slice(16));
+  const before = await totalOf();
+  expect((await service.connect("chat")).lines).not.toContain("news!a");
+  const bob = await service.connect("news", { last: 5 });
+  expect(bob.read()).toEqual(expect.arrayContaining(["news!a", "news!b"]));
+  expect(await totalOf()).toBe(before + 2);
+});
+
 test("an object that unlinks leaves its counters to the root of `all`", async () => {
   const { broker } = objectOf();
   await broker.called("link", { from: "room", epoch: 1 }, 2);
