@@ -16,6 +16,9 @@ export const LOCAL = 7;
 /** A command of `--exec`, or Wrangler, failed; its own code, which could be any of these, is on standard error. */
 export const FAILED = 8;
 
+/** A fault of the program itself: an error that no command expects. */
+export const UNEXPECTED = 9;
+
 /** The program was interrupted with work left; the codes are the same that shells report. */
 export const INTERRUPTED = { SIGINT: 130, SIGTERM: 143 } as const;
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The program `fanout`. */
 import { Argument, Command, Option } from "commander";
+import { Refused } from "../client/fanout.ts";
 import { VERSION } from "../version.ts";
 import { info, ping } from "./commands/ask.ts";
 import { bench } from "./commands/bench.ts";
@@ -14,7 +15,7 @@ import { pub } from "./commands/pub.ts";
 import { serve } from "./commands/serve.ts";
 import { sub } from "./commands/sub.ts";
 import { token } from "./commands/token.ts";
-import { DONE, Exit, LOCAL, messageOf, USAGE } from "./exits.ts";
+import { DONE, Exit, messageOf, REFUSED, UNEXPECTED, USAGE } from "./exits.ts";
 import { endWithPipe, print, remark } from "./output.ts";
 import { isExposed, tokenFor } from "./secrets.ts";
 import { endWithSignals } from "./signals.ts";
@@ -35,7 +36,8 @@ import {
 const ENDINGS = `
 Exit codes: 0 success, 1 the doctor found something bad, 2 invalid command line, 3 messages have expired or were lost,
 4 the server refused the command, 5 no reply in time, 6 the server can't be reached, 7 this machine failed (a full disk,
-a cursor, folder or port in use), 8 a command of --exec or Wrangler failed, 130 or 143 interrupted with work left.
+a cursor, folder or port in use), 8 a command of --exec or Wrangler failed, 9 a fault of this program,
+130 or 143 interrupted with work left.
 
 <url> defaults to FANOUT_URL. The token is read from FANOUT_TOKEN or --token-file.`;
 
@@ -112,11 +114,23 @@ const program = new Command("fanout")
 function act(work: () => Promise<number>): Promise<void> {
   return work().then(
     (code) => process.exit(code),
-    (error: unknown) => {
-      remark(messageOf(error));
-      process.exit(error instanceof Exit ? error.code : LOCAL);
-    },
+    (error: unknown) => fail(error),
   );
+}
+
+/** Ends the program with the line and the exit code of an error. An unexpected one is a fault of the program. */
+function fail(error: unknown): never {
+  if (error instanceof Exit) {
+    remark(error.message);
+    process.exit(error.code);
+  }
+  if (error instanceof Refused) {
+    remark(error.message);
+    process.exit(REFUSED);
+  }
+  const what = messageOf(error).replaceAll(/\s+/g, " ");
+  remark(`unexpected error: ${what}; report it as a fault of fanout ${VERSION}`);
+  process.exit(UNEXPECTED);
 }
 
 const SUB_EXAMPLE = `
@@ -338,4 +352,5 @@ program.hook("preAction", (_, command) => {
 
 endWithPipe();
 endWithSignals();
+process.on("uncaughtException", fail);
 await program.parseAsync();

@@ -34,9 +34,12 @@ export function isExposed(url: string): boolean {
   return !/^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
-/** Returns the token of a command, and warns if the network can read it. @throws Exit if its file can't be read */
+/** Returns the token of a command, and warns if the network can read it. @throws Exit if it can't be read or sent */
 export function tokenFor(url: string, file: string | undefined): string | undefined {
   const token = secretFrom(file, "FANOUT_TOKEN");
+  if (token !== undefined && !/^[\w.-]+$/.test(token)) {
+    throw new Exit(USAGE, "the token isn't a JWT; 'fanout token' makes one for testing");
+  }
   if (token !== undefined && isExposed(url)) {
     remark(`warning: the token crosses the network unencrypted; use ${url.replace(/^(ws|http)(?=:)/i, "$1s")}`);
   }

@@ -1,6 +1,6 @@
 /** The server that a command uses. */
 import { parseAddress } from "../client/address.ts";
-import { type Change, Fanout, Refused } from "../client/fanout.ts";
+import { type Change, Fanout } from "../client/fanout.ts";
 import { faultIn } from "../protocol/errors.ts";
 import { Exit, messageOf, REFUSED, TIMED_OUT, UNREACHABLE, USAGE } from "./exits.ts";
 import { remark } from "./output.ts";
@@ -15,8 +15,10 @@ export interface ServerOptions {
 
 export interface Server {
   fanout: Fanout;
-  /** Waits for a reply of the server until the timeout. @throws Exit if it is late or refused */
+  /** Waits for a reply of the server until the timeout. @throws Exit if it is late; Refused */
   inTime<T>(work: Promise<T>): Promise<T>;
+  /** Rejects when the server refuses the client for good, such as when it revokes the token. */
+  failure: Promise<never>;
 }
 
 /** @throws Exit if the address isn't valid */
@@ -39,8 +41,12 @@ let isFailureReported = false;
 export function serverAt(url: string, { token, timeout, linesPerSecond }: ServerOptions, onEnd = () => {}): Server {
   checkAddress(url);
   let change: Change | undefined;
+  const { promise: failure, reject } = Promise.withResolvers<never>();
+  failure.catch(() => {});
   const onState = (next: Change) => {
     if (next.state === "connecting") return;
+    // The client's subscriptions survive a revocation, because a program may set another token.
+    if (next.state === "failed") reject(new Exit(REFUSED, faultIn(next.reason).why));
     // A failed attempt to reconnect isn't another end.
     if (next.state !== "connected" && change?.state === "connected") onEnd();
     // A refusal, which has a code, may be of one channel only.
@@ -52,7 +58,9 @@ export function serverAt(url: string, { token, timeout, linesPerSecond }: Server
     change = next;
   };
   const fanout = new Fanout(url, { onState, token, rate: linesPerSecond });
-  return { fanout, inTime: (work) => refusable(within(timeout * 1_000, work, () => tooLate(change, timeout))) };
+  const inTime = <T>(work: Promise<T>) =>
+    within(timeout * 1_000, Promise.race([work, failure]), () => tooLate(change, timeout));
+  return { fanout, inTime, failure };
 }
 
 /** Waits for work. @throws the error that `tooLate` returns if the work isn't done in time */
@@ -63,15 +71,6 @@ export async function within<T>(milliseconds: number, work: Promise<T>, tooLate:
     return await Promise.race([work, late]);
   } finally {
     clearTimeout(timer);
-  }
-}
-
-/** Waits for a reply of the server. @throws Exit if the server refuses the command */
-export async function refusable<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw error instanceof Refused ? new Exit(REFUSED, error.message) : error;
   }
 }
 

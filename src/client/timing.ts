@@ -20,17 +20,18 @@ export function limited<T>(
   let end: Cancel = () => {};
   const promise = new Promise<T>((resolve, reject) => {
     if (signal?.aborted) throw signal.reason;
-    const cancelWork = begin(resolve, reject);
+    // An invalid timeout or signal throws before the work begins.
+    const cancel = timeout === undefined ? end : environment.later(timeout, () => reject(cancelWork()));
     const abort = () => {
       cancelWork();
       reject(signal?.reason);
     };
-    signal?.addEventListener("abort", abort);
-    const cancel = timeout === undefined ? end : environment.later(timeout, () => reject(cancelWork()));
     end = () => {
       cancel();
       signal?.removeEventListener("abort", abort);
     };
+    signal?.addEventListener("abort", abort);
+    const cancelWork = begin(resolve, reject);
   });
   return promise.finally(() => end());
 }

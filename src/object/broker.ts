@@ -33,7 +33,10 @@ export class Broker {
 
   /** Returns where the next connection should go; undefined for here. See `Capacity.placementFor`. */
   placementFor(region: string, full: string, below: boolean): Placement | undefined {
-    return this.#parts.router.capacity.placementFor(region, full, below);
+    const placement = this.#parts.router.capacity.placementFor(region, full, below);
+    // An upgrade that goes elsewhere is an event of this object, too.
+    if (placement) this.#parts.peers.arrived(UPGRADE);
+    return placement;
   }
 
   /**

@@ -195,21 +195,6 @@ test("--follow exits quietly when its pipe is closed", async () => {
 });
 
 describe("errors have an exit code and one line:", () => {
-  const NAME = "a channel with members has at most 246 bytes";
-
-  test.each<[what: string, code: number, words: string[], why: RegExp]>([
-    ["no channel", 2, ["members", "ws://localhost"], /^fanout: the channel is missing; give it after the address\n$/],
-    ["two channels", 2, ["members", "ws://localhost", "a", "b"], /too many arguments/],
-    ["an invalid channel", 2, ["members", "ws://localhost", "a b"], /^fanout: .+ space/],
-    ["a long channel", 2, ["members", "ws://localhost", "x".repeat(247)], new RegExp(`^fanout: ${NAME}\n$`)],
-    ["a presence channel", 2, ["members", "ws://localhost", "presence/a"], /^fanout: 'presence\/…' is about another/],
-    ["no server", 6, ["members", "ws://127.0.0.1:1", "a", "--timeout", "2"], /^fanout: the server can't be reached/],
-  ])("%s: %i", async (_, code, words, why) => {
-    for (const more of [[], ["--follow"]]) {
-      expect(await run([...words, ...more])).toEqual({ code, out: "", err: expect.stringMatching(why) });
-    }
-  });
-
   test("two channels, with the address in FANOUT_URL: 2", async () => {
     const env = { FANOUT_URL: runtime.url };
     const err = "fanout: 'b' is one too many; give one channel\n";

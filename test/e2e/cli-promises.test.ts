@@ -123,41 +123,6 @@ describe("a cursor", () => {
   });
 });
 
-describe("an invalid command line exits with 2, without connecting:", { tags: ["exit-codes"] }, () => {
-  const url = "ws://127.0.0.1:1";
-  test.each([
-    [["pub", url, "a b", "x"]],
-    [["pub", url, "debug", "x"]],
-    [["pub", url, "a", ""]],
-    [["pub", url, "a", "x\ny"]],
-    [["pub", url, "a", "x", "--key", "a b"]],
-    [["pub", url, "a", "x", "--key", ""]],
-    [["pub", url, "a", "--file", "/nonexistent"]],
-    [["pub", url, "a", "--file", "/"]],
-    [["sub", url, ""]],
-    [["sub", url, "a", "--since", "10m"]],
-    [["sub", url, "a", "--since", "9007199254740992"]],
-    [["sub", url, "a", "--last", "0"]],
-    [["sub", url, "a", "--count", "-1"]],
-    [["sub", url, "a", "--exec", ""]],
-    [["sub", url, "a", "--cursor", ""]],
-    [["sub", url, "a", "--ack", "3"]],
-    [["sub", url, "--on", "a"]],
-    [["ping", url, "--timeout", "0"]],
-    [["ping", url, "--timeout", "99999999999"]],
-    [["ping", url, "--count", "0"]],
-    [["ping", url, "more"]],
-    [["info", url, "--token-file", "/nonexistent"]],
-    [["bench", url, "--seconds", "0"]],
-    [["bench", url, "--channel", "a b"]],
-    [["token", "--subscribe", "", "--secret-file", "/dev/null"]],
-    [["completion", "tcsh"]],
-  ])("%j", async (words) => {
-    const { code, err } = await run(words);
-    expect([code, err]).toEqual([2, expect.stringMatching(/^(fanout|error): .+\n/)]);
-  });
-});
-
 test("a full disk exits with 7", async () => {
   const news = unique();
   await post(runtime, news, "x");

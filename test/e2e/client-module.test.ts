@@ -1,5 +1,6 @@
 /** The client library as the server serves it: imported by pages of other origins, and fetched by curl. */
 import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
@@ -17,14 +18,13 @@ const browser = find("chromium", "apt-get install chromium");
 
 const overHttp = (url: string) => url.replace(/^ws/, "http");
 
-/** Bytes, compressed: the library with everything that it loads on demand elsewhere. */
-const MAX_BYTES = 13_250;
-
-test("it is small, and has the interface of the package", async () => {
+test("it is as small as documented, and has the interface of the package", async () => {
   const { url } = await serveInTest();
   const response = await fetch(`${overHttp(url)}/-/client.js`);
   const source = await response.text();
-  expect(gzipSync(source, { level: 9 }).length).toBeLessThan(MAX_BYTES);
+  const protocol = await readFile(new URL("../../docs/protocol.md", import.meta.url), "utf8");
+  const [, kilobytes] = /as one minified module of (\d+) kB compressed/.exec(protocol) ?? [];
+  expect(Math.round(gzipSync(source, { level: 9 }).length / 1_000)).toBe(Number(kilobytes));
   const names = Object.keys(await import(`data:text/javascript,${encodeURIComponent(source)}`));
   expect(names.sort()).toEqual(Object.keys(await import("../../src/client/fanout.ts")).sort());
 });

@@ -1,4 +1,5 @@
 /** The client library, with a server that is killed, and a network that breaks. */
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { connect, createServer as createNetServer } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -147,7 +148,7 @@ describe.each<[name: string, start: (target: () => string) => Promise<TestNetwor
     await Promise.all(announced);
     for (const { messages, gaps } of channels) {
       await expect.poll(() => messages.length, { timeout: 60_000 }).toBe(texts.length);
-      expect(messages.map(({ text }) => text).sort()).toEqual([...texts].sort());
+      expect(messages.map(({ text }) => text)).toEqual(texts);
       const [{ position: first } = { position: 0 }] = messages;
       expect(messages.map(({ position }) => position)).toEqual(texts.map((_, i) => Number(first) + i));
       expect(gaps).toEqual([]);
@@ -321,6 +322,16 @@ test.each([
   expect([...files.keys()].sort()).toEqual([expect.stringMatching(/^\/requests-\w+\.js$/), "/stdin.js"]);
   const first = files.get("/stdin.js") ?? "";
   expect(gzipSync(first, { level: 9 }).length).toBeLessThan(most);
+});
+
+test.each([
+  ["README.md", /weighs (\d+) kB compressed/],
+  ["src/client/README.md", /weighs (\d+) kB\scompressed/],
+])("%s says what the library weighs", async (page, sentence) => {
+  const text = await readFile(new URL(`../../${page}`, import.meta.url), "utf8");
+  const first = (await modules("{ Fanout, Refused }")).get("/stdin.js") ?? "";
+  const kilobytes = Math.round(gzipSync(first, { level: 9 }).length / 1_000);
+  expect(Number(sentence.exec(text)?.[1])).toBe(kilobytes);
 });
 
 test.skipIf(!browser)("it works in a browser, also after a network failure", async () => {

@@ -15,8 +15,8 @@ const EACH = 254;
 const STALLED = Number(process.env.STALLED ?? 500);
 /** Megabytes announced to each client. */
 const MEGABYTES = 4;
-/** Maximum growth of the runtime's memory, in KiB: less than a tenth of the unread bytes. */
-const BOUND = 250_000;
+/** Maximum growth of the runtime's memory, in KiB: six times the 32 MB that may be pending; the runtime needs four. */
+const BOUND = (6 * 32_000_000) / 1_024;
 
 /** Number of clients that each send a frame of 4 MB at once. */
 const BUSY = 60;

@@ -73,7 +73,7 @@ test(`for ${SECONDS} s of faults, members who come back in time are never seen l
   );
   await Promise.all(
     returning.map(async (seat) => {
-      await sleep(Math.random() * GRACE * 500);
+      await sleep(dice.below(GRACE * 500));
       await seat.comeBack(seat.truth.data ?? "");
     }),
   );

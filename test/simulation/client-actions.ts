@@ -74,9 +74,26 @@ export function resumptions(simulation: Simulation): Action[] {
       const leave = { label: `${client.name} leaves`, happen: () => simulation.disconnect(client) };
       const pauses = [...counting.keys()].map((channel) => unsubscribing(client, channel));
       const [uncounted = client.channel] = [client.channel, ...CHANNELS].filter((channel) => !counting.has(channel));
-      return [...again, ...again, ...(counting.size > 0 ? [leave] : []), ...pauses, countingFromNow(client, uncounted)];
+      return [
+        ...readingLast(client),
+        ...again,
+        ...again,
+        ...(counting.size > 0 ? [leave] : []),
+        ...pauses,
+        countingFromNow(client, uncounted),
+      ];
     }),
   ];
+}
+
+/** Subscribes with the newest messages, also with more than there are. */
+function readingLast(client: SimulatedClient): Action[] {
+  return CHANNELS.filter((channel) => client.isNewTo(channel)).flatMap((channel) =>
+    [2, 20].map((last) => ({
+      label: `${client.name} at ${client.home}: subscribe ${channel} last ${last}`,
+      happen: () => client.subscribe(channel, { last }),
+    })),
+  );
 }
 
 function resumes(client: SimulatedClient): Action[] {
@@ -162,10 +179,7 @@ function wordsOfPositions({ ledger }: Simulation, client: SimulatedClient): Acti
     ([message, announcement]) => message.includes("-once") && ledger.isFresh(announcement),
   );
   return [
-    ...CHANNELS.filter((channel) => client.isNewTo(channel)).map((channel) => ({
-      label: `${who}: subscribe ${channel} last 2`,
-      happen: () => client.subscribe(channel, { last: 2 }),
-    })),
+    ...readingLast(client),
     ...CHANNELS.flatMap((channel) => [
       countingFromNow(client, channel),
       { label: `${who}: once ${channel}`, happen: () => client.announceOnce(channel, 1) },

@@ -18,6 +18,8 @@ export interface Step {
   refusal: ErrorCode | undefined;
   /** The position to resume from. */
   since: number | undefined;
+  /** How many of the newest messages it asks for. */
+  last: number | undefined;
 }
 
 export class Conversation {
@@ -48,6 +50,7 @@ export class Conversation {
       refusals: 0,
       refusal: undefined,
       since: undefined,
+      last: undefined,
     };
     this.#steps.push(step);
     return step;

@@ -145,6 +145,16 @@ export class Histories {
     check(since >= start, () => `${what} from ${since} without a gap, and messages up to ${start} are gone`);
   }
 
+  /** Checks the position before the newest `last` messages, as the root of their channel reports it. */
+  checkLast(channel: string, position: number, last: number, asked: number, what: string): void {
+    if (this.isRefused(channel)) return;
+    const history = this.#of(channel);
+    const least = this.#startAt(history, asked);
+    const most = Math.max(this.#mayStartAt(history, this.#now()), (history.newest ?? position) - last);
+    check(position >= least, () => `${what}, and messages up to ${least} are gone`);
+    check(position <= most, () => `${what}, and messages after ${most} are retained`);
+  }
+
   #of(channel: string): History {
     const known = this.#byChannel.get(channel);
     if (known) return known;

@@ -176,7 +176,9 @@ export class SimulatedClient implements Reader {
     if (!from) this.received.paused.delete(channel);
     const watching = this.watching.get(subjectOf(channel) ?? "");
     if (!from && watching) watching.paused = undefined;
-    this.#conversation.begin("subscribe", channel).since = positionIn(from);
+    const step = this.#conversation.begin("subscribe", channel);
+    step.since = positionIn(from);
+    if (from && "last" in from) step.last = from.last;
     this.#send([{ kind: "subscribe", channel, ...(from && { from }) }]);
   }
 
@@ -537,6 +539,9 @@ export class SimulatedClient implements Reader {
     if (resumed && gap === undefined)
       this.#surroundings.histories.checkComplete(resumed, `${this.name} resumed ${channel}`);
     const since = answered?.channel === channel ? answered.since : undefined;
+    if (answered?.last !== undefined && answered.channel === channel && this.home === channel) {
+      this.#surroundings.histories.checkLast(channel, position, answered.last, answered.issued, what);
+    }
     const watching = this.#watchingOn(channel);
     if (watching) watching.position(position, since);
     else this.received.position(channel, position, since);

@@ -87,6 +87,8 @@ function restore(value: unknown): void {
   }
 }
 
+const EXTRA = "fromLater";
+
 /** Returns a copy in which each object has an extra property, as later versions may add. */
 export function withExtraProperties<T>(value: T): T {
   const copy = structuredClone(value);
@@ -97,20 +99,29 @@ export function withExtraProperties<T>(value: T): T {
 function widen(value: unknown): void {
   if (!isRecord(value)) return;
   for (const part of Object.values(value)) widen(part);
-  if (!Array.isArray(value)) value.fromLater = 7;
+  if (!Array.isArray(value)) value[EXTRA] = 7;
+}
+
+/** Returns a copy without those extra properties. */
+export function withoutExtraProperties<T>(value: T): T {
+  return without(value, (name) => name === EXTRA);
 }
 
 /** Returns a copy without the properties that are undefined. */
 export function withoutUndefined<T>(value: T): T {
+  return without(value, (_, part) => part === undefined);
+}
+
+function without<T>(value: T, isDropped: (name: string, part: unknown) => boolean): T {
   const copy = structuredClone(value);
-  dropUndefined(copy);
+  drop(copy, isDropped);
   return copy;
 }
 
-function dropUndefined(value: unknown): void {
+function drop(value: unknown, isDropped: (name: string, part: unknown) => boolean): void {
   if (!isRecord(value)) return;
   for (const [name, part] of Object.entries(value)) {
-    if (part === undefined) delete value[name];
-    else dropUndefined(part);
+    if (isDropped(name, part)) delete value[name];
+    else drop(part, isDropped);
   }
 }

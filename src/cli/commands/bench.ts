@@ -7,7 +7,7 @@ import { announceAll, type Load, MIN_SIZE, type Progress, readMark } from "../lo
 import { print } from "../output.ts";
 import { Receipt } from "../receipt.ts";
 import { formatReport, isFlawless, type Report } from "../report.ts";
-import { refusable, type Server, type ServerOptions, serverAt } from "../server.ts";
+import { type Server, type ServerOptions, serverAt } from "../server.ts";
 
 export interface BenchOptions extends ServerOptions, Load {
   connections: number;
@@ -48,8 +48,8 @@ export async function bench(url: string, options: BenchOptions): Promise<number>
   }
   const began = performance.now();
   const announce = (text: string) => announcer.fanout.announce(channel, text);
-  await refusable(announceAll(options, announce, counts));
-  await refusable(untilQuiet(counts, timeout));
+  await announceAll(options, announce, counts);
+  await untilQuiet(counts, timeout);
   const report = reportOf(options, counts, began - opening, counts.lastAt - began);
   await print(options.json ? JSON.stringify(report) : formatReport(report));
   return isFlawless(report) ? DONE : GAP;

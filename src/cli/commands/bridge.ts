@@ -1,6 +1,6 @@
 /** `fanout bridge`: serves the original TCP protocol. */
 import { addressOf, bridge } from "../../bridge/bridge.ts";
-import { Exit, USAGE } from "../exits.ts";
+import { codeOf, Exit, LOCAL, USAGE } from "../exits.ts";
 import { print } from "../output.ts";
 import { checkAddress } from "../server.ts";
 import { doneWhen } from "../signals.ts";
@@ -18,7 +18,8 @@ export async function bridgeFrom({ to, listen, token }: BridgeCommand): Promise<
   const { host, port } = parseListenAddress(listen);
   const options = { to, host, port, token };
   const server = await bridge(options).catch((error: Error) => {
-    throw new Exit(USAGE, `the bridge can't listen at ${listen}: ${error.message}`);
+    const code = codeOf(error) === "EADDRINUSE" ? LOCAL : USAGE;
+    throw new Exit(code, `the bridge can't listen at ${listen}: ${error.message}`);
   });
   await print(`${addressOf(server)} is a bridge to ${to}`);
   return new Promise(() => {});

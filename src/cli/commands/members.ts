@@ -4,7 +4,7 @@ import { formatMember, listMembers, type Member, presenceFault } from "../../pro
 import { DONE, Exit, USAGE } from "../exits.ts";
 import { print, remark } from "../output.ts";
 import { Queue } from "../queue.ts";
-import { refusable, reportConnection, type ServerOptions, serverAt } from "../server.ts";
+import { reportConnection, type ServerOptions, serverAt } from "../server.ts";
 import { doneWhen } from "../signals.ts";
 import { jsonOf } from "../visible.ts";
 
@@ -23,12 +23,12 @@ type Change = keyof typeof SIGNS;
 export async function members(url: string, channel: string, options: MembersOptions): Promise<number> {
   const fault = presenceFault(channel);
   if (fault !== undefined) throw new Exit(USAGE, fault);
-  const { fanout, inTime } = serverAt(url, options);
+  const { fanout, inTime, failure } = serverAt(url, options);
   doneWhen(() => options.follow === true);
   if (options.follow) reportConnection(fanout);
   const list = fanout.members(channel);
   await inTime(list.ready);
-  if (options.follow) await follow(list, options);
+  if (options.follow) await Promise.race([follow(list, options), failure]);
   else await printAll(channel, list.current, options.json ? (member) => jsonOf(fieldsOf(member)) : formatMember);
   await fanout.close();
   return DONE;
@@ -61,7 +61,7 @@ async function follow(list: Members, { json }: MembersOptions): Promise<void> {
       if (state === "unsubscribed") error ? reject(error) : resolve();
     });
   });
-  await refusable(Promise.race([ended, queue.finished]));
+  await Promise.race([ended, queue.finished]);
 }
 
 /** Returns a member for JSON; empty data is omitted. */

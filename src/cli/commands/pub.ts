@@ -2,11 +2,11 @@
 import { open } from "node:fs/promises";
 import type { Fanout } from "../../client/fanout.ts";
 import { utf8Length } from "../../protocol/text.ts";
-import { DONE, Exit, messageOf, USAGE } from "../exits.ts";
+import { codeOf, DONE, Exit, LOCAL, messageOf, USAGE } from "../exits.ts";
 import { messagesIn } from "../input.ts";
 import { print, remark } from "../output.ts";
 import { progressOf } from "../progress.ts";
-import { refusable, reportConnection, type ServerOptions, serverAt } from "../server.ts";
+import { reportConnection, type ServerOptions, serverAt } from "../server.ts";
 import { doneWhen } from "../signals.ts";
 import { checkChannel, keyOf } from "../values.ts";
 import { jsonOf } from "../visible.ts";
@@ -41,13 +41,13 @@ export async function pub(
   checkWords(channel, message, options);
   const { fanout, inTime } = serverAt(url, { ...options, linesPerSecond: options.rate });
   if (message !== undefined) {
-    const position = await inTime(refusable(fanout.announce(channel, message, { key: options.key })));
+    const position = await inTime(fanout.announce(channel, message, { key: options.key }));
     if (options.json) await print(jsonOf({ channel, position }));
     else if (process.stderr.isTTY) remark(`announced${position === undefined ? "" : ` as ${position}`}`);
   } else {
     const input = await inputOf(options);
     await inTime(fanout.ping());
-    await refusable(pubAll(fanout, channel, input, options));
+    await pubAll(fanout, channel, input, options);
   }
   await fanout.close();
   return DONE;
@@ -68,13 +68,23 @@ function checkWords(channel: string, message: string | undefined, options: PubOp
 
 /** Opens the input, so that a file that can't be read is reported before anything else. */
 async function inputOf({ file }: PubOptions): Promise<AsyncIterable<Uint8Array>> {
-  if (file === undefined || file === "-") return process.stdin;
+  if (file === undefined || file === "-") return readable(process.stdin);
   try {
     const handle = await open(file);
     if ((await handle.stat()).isDirectory()) throw new Error(`${file} is a folder`);
-    return handle.createReadStream();
+    return readable(handle.createReadStream());
   } catch (error) {
     throw new Exit(USAGE, `the input can't be read: ${messageOf(error)}`);
+  }
+}
+
+/** Yields the input. @throws Exit if it can't be read */
+async function* readable(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* input;
+  } catch (error) {
+    const code = codeOf(error) === "EISDIR" ? USAGE : LOCAL;
+    throw new Exit(code, `the input can't be read: ${messageOf(error)}`);
   }
 }
 

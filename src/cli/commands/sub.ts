@@ -7,7 +7,7 @@ import { execute } from "../execute.ts";
 import { DONE, Exit, GAP, USAGE } from "../exits.ts";
 import { print, printAsIs, remark, surviveClosedPipe } from "../output.ts";
 import { Queue } from "../queue.ts";
-import { refusable, reportConnection, type ServerOptions, serverAt } from "../server.ts";
+import { reportConnection, type ServerOptions, serverAt } from "../server.ts";
 import { doneWhen } from "../signals.ts";
 import { checkChannel } from "../values.ts";
 import { jsonOf } from "../visible.ts";
@@ -30,13 +30,13 @@ export interface SubOptions extends ServerOptions {
 /** @returns the exit code */
 export async function sub(url: string, words: string[], options: SubOptions): Promise<number> {
   const channels = channelsOf(words, options);
-  const { fanout, inTime } = serverAt(url, options);
+  const { fanout, inTime, failure } = serverAt(url, options);
   const cursor = options.cursor === undefined ? undefined : openCursor(options.cursor);
   doneWhen(() => options.count === undefined && !options.untilCaughtUp);
   reportConnection(fanout);
   const sink = sinkOf(options, channels, cursor);
   const run = subscribeAll(fanout, channels, options, cursor, sink);
-  const done = sink.failure ? Promise.race([run.done, sink.failure]) : run.done;
+  const done = Promise.race([run.done, failure, ...(sink.failure ? [sink.failure] : [])]);
   done.catch(() => {});
   await inTime(Promise.race([fanout.ping(), done]));
   if (options.untilCaughtUp) {
@@ -44,7 +44,7 @@ export async function sub(url: string, words: string[], options: SubOptions): Pr
     await Promise.race([fanout.ping(), done]);
     run.unsubscribe();
   }
-  await refusable(done);
+  await done;
   await sink.settled();
   await fanout.close();
   return run.hasGaps() ? GAP : DONE;

@@ -1,5 +1,7 @@
 /** A connection to a server under attack, which must not be affected. */
+
 import { expect } from "vitest";
+import { byChannel } from "../../by-channel.ts";
 import { TestClient } from "./test-client.ts";
 
 /** The channel that attackers connect to, and that the bystander subscribes to. */
@@ -36,9 +38,8 @@ export class Bystander {
     this.#announced += 1;
     const newcomer = await TestClient.connect(this.#server.url, { closeTimeout: 30_000 });
     newcomer.send(`announce ${OWN} ${this.#announced}\nannounce ${ATTACKED} ${this.#announced}`);
-    // The order between channels is not guaranteed.
-    const expected = [ATTACKED, OWN].map((channel) => `${channel}!${this.#announced}`);
-    expect((await this.#client.read(2)).sort()).toEqual(expected);
+    const expected = { [ATTACKED]: [`${this.#announced}`], [OWN]: [`${this.#announced}`] };
+    expect(byChannel(await this.#client.read(2))).toEqual(expected);
     this.#isWaiting = false;
     newcomer.socket.close();
     await newcomer.closed;

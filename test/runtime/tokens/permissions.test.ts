@@ -1,8 +1,10 @@
 /** Grants of a connection apply to each command. */
+
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MAX_TOKEN_BYTES, readToken } from "../../../src/auth/tokens.ts";
 import { utf8Length } from "../../../src/protocol/text.ts";
+import { byChannel } from "../../by-channel.ts";
 import { connectionsOf } from "../../unit/sockets.ts";
 import { Client } from "../support/client.ts";
 import { expectDelivery, expectNoMore, noAnnouncement, noSubscription, sendAll } from "../support/connections.ts";
@@ -47,7 +49,7 @@ describe("each command", () => {
       noAnnouncement("all"),
     ]);
     const heard = ["news/today!1", "news/today!2", `${room}!5`];
-    expect((await neighbour.lines(3)).sort()).toEqual(heard.sort());
+    expect(byChannel(await neighbour.lines(3))).toEqual(byChannel(heard));
     await expectDelivery(neighbour, "news/today", neighbour, client);
     await expectDelivery(neighbour, "sport", neighbour);
     await expectNoMore(client, neighbour);
@@ -210,8 +212,8 @@ describe("a token of the greatest length", () => {
     ]);
     renewed.send(channels.map((channel) => `announce ${channel} 1`).join("\n"));
     const heard = channels.map((channel) => `${channel}!1`);
-    expect((await renewed.ping()).sort()).toEqual(heard.slice(0, -fewer.length).sort());
-    expect((await client.ping()).sort()).toEqual(heard.slice(0, -refusals.length).sort());
+    expect(byChannel(await renewed.ping())).toEqual(byChannel(heard.slice(0, -fewer.length)));
+    expect(byChannel(await client.ping())).toEqual(byChannel(heard.slice(0, -refusals.length)));
     await Promise.all([client.close(), renewed.close()]);
   });
 

@@ -18,7 +18,7 @@ holds("while a deploy reaches one object after another, the guarantees hold", {
 holds("with full storage, messages keep flowing, and none is lost silently", {
   tags: ["full-storage"],
   runs: 350,
-  profiles: { withFullStorage: always },
+  profiles: { withFullStorage: always, withPresence: rarely },
   goals: GOALS.fullStorage,
 });
 

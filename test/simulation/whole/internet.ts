@@ -340,7 +340,8 @@ export class Internet {
   }
 }
 
-function requestOf(url: string, { method, headers, body, signal }: FetchInit): Request {
+/** Returns a request as the runtime passes it to a Worker. */
+export function requestOf(url: string, { method, headers, body, signal }: FetchInit): Request {
   if (body === undefined) return new Request(url, { method, headers, signal });
   // The runtime's bodies can be read with `readAtLeast`, and these can't.
   const stream = new ReadableStream<Uint8Array>({

@@ -12,7 +12,7 @@ import type { Truth } from "./truth.ts";
 /** A channel of a server that retains no messages on it. */
 export const FLEETING = "fleeting";
 
-const CHANNELS = ["a", "b", "all", FLEETING];
+export const CHANNELS = ["a", "b", "all", FLEETING];
 
 const MOST_READERS = 4;
 const MOST_MEMBERS = 2;

@@ -11,6 +11,8 @@ export interface Announced {
   publisher: string;
   /** Its positions: one, unless its key had expired when it was announced again. */
   positions: number[];
+  /** Whether its first known position may be that of a repetition, because its key may have expired before. */
+  mayBeRepeated: boolean;
 }
 
 interface Gap {
@@ -41,7 +43,15 @@ export class Truth {
 
   /** Records that a program announces a message for the first time. */
   issue(channel: string, text: string, publisher: string, number: number): void {
-    this.#byText.set(text, { channel, text, publisher, number, issued: this.#now(), positions: [] });
+    this.#byText.set(text, {
+      channel,
+      text,
+      publisher,
+      number,
+      issued: this.#now(),
+      positions: [],
+      mayBeRepeated: false,
+    });
   }
 
   /** Returns a message. @throws Violation if nobody announced it on this channel */
@@ -60,7 +70,9 @@ export class Truth {
     this.#byPosition.set(place, text);
     if (announced.positions.includes(position)) return;
     announced.positions.push(position);
-    if (announced.positions.length === 1 || this.#now() - announced.issued >= this.#retention) return;
+    const mayBeRepeated = this.#now() - announced.issued >= this.#retention;
+    if (announced.positions.length === 1) announced.mayBeRepeated = mayBeRepeated;
+    if (announced.positions.length === 1 || mayBeRepeated) return;
     throw new Violation(`${who} finds '${text}' at ${place}, but it was at ${announced.positions}`);
   }
 
@@ -102,7 +114,7 @@ export class Truth {
     for (const announced of messages) {
       const { channel, publisher, positions, text } = announced;
       const [position] = positions;
-      if (position === undefined) continue;
+      if (position === undefined || announced.mayBeRepeated) continue;
       const place = `${publisher} ${channel}`;
       const before = newest.get(place);
       if (position < (before?.positions[0] ?? 0)) throw new Violation(`'${text}' comes before '${before?.text}'`);

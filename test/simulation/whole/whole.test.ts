@@ -1,6 +1,6 @@
 /** Simulates clients, the Worker and its objects together: see `test/README.md`. */
 import fc from "fast-check";
-import { beforeAll } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { propertiesOf } from "../runs.ts";
 import { bundleWorker, type NewIsolate } from "./bundle.ts";
 import { CALM_GOALS, GOALS, type Goal } from "./coverage.ts";
@@ -22,7 +22,7 @@ function drawn(choices: number[], i: number): number {
   return round === 0 ? (choices[i] ?? 0) : (mixed ^ (mixed >>> 15)) >>> 0;
 }
 
-async function play(choices: number[], scenario: Scenario): Promise<Goal[]> {
+async function play(choices: number[], scenario: Scenario): Promise<World> {
   let i = 0;
   const choose = (among: number) => (i < choices.length * ROUNDS ? drawn(choices, i++) % Math.max(1, among) : 0);
   const world = new World(choose, scenario, create);
@@ -33,7 +33,7 @@ async function play(choices: number[], scenario: Scenario): Promise<Goal[]> {
     await world.end();
     await world.checkSettled();
     await world.checkNothingLeft();
-    return [...world.reached];
+    return world;
   } catch (error) {
     throw new Error(`${error}\n\nWhat happened:\n${world.trace.join("\n")}`, { cause: error });
   }
@@ -51,7 +51,7 @@ const scenario = {
   isStrict: fc.boolean(),
 };
 
-const property = propertiesOf<Scenario, Goal>(play);
+const property = propertiesOf<Scenario, Goal>(async (choices, scenario) => (await play(choices, scenario)).reached);
 
 property("from client to client, without failures, no message is missing, late or duplicated", {
   tags: ["client-once"],
@@ -65,4 +65,19 @@ property("from client to client, despite failures, every message arrives once an
   runs: 200,
   scenarios: fc.record({ ...scenario, withFaults: fc.constant(true) }),
   goals: GOALS,
+});
+
+test("a run can be replayed: the same choices make the same events", async () => {
+  const [choices = []] = fc.sample(fc.array(fc.nat(), { minLength: 200, maxLength: 200 }), { seed: 1, numRuns: 1 });
+  const more = {
+    withTokens: true,
+    historySeconds: 30,
+    withTrees: true,
+    hasLowRate: false,
+    withFaults: true,
+    isStrict: true,
+  };
+  const again: Scenario = { transports: ["sockets", "none", "blocked"], ...more };
+  const { trace } = await play(choices, again);
+  expect((await play(choices, again)).trace).toEqual(trace);
 });

@@ -9,10 +9,10 @@ import type { NewIsolate } from "./bundle.ts";
 import { Clock, type Pending } from "./clock.ts";
 import type { Goal } from "./coverage.ts";
 import { signed } from "./crypto.ts";
-import type { World as Surroundings } from "./internet.ts";
+import { requestOf, type World as Surroundings } from "./internet.ts";
 import { Isolate } from "./isolate.ts";
 import type { Line } from "./line.ts";
-import { FLEETING, Program, type Transport } from "./program.ts";
+import { CHANNELS, FLEETING, Program, type Transport } from "./program.ts";
 import { Truth } from "./truth.ts";
 
 /** How a world behaves. */
@@ -33,8 +33,9 @@ export interface Scenario {
 
 const SECRET = "a-secret-of-the-simulation-with-more-than-32-bytes";
 
-/** The length of a token's life, in seconds. */
+/** How long tokens are valid, in seconds; and at the end, when streams must not end any more. */
 const LIFETIMES = [20, 60, 600];
+const LONG = 3_600;
 
 /** How late other events may make a timer, in milliseconds. */
 const MOST_LATE = 1_000;
@@ -70,6 +71,7 @@ export class World implements Surroundings {
   #ended = 0;
   #violation: Error | undefined;
   #guard: Guard | undefined;
+  #isHealed = false;
 
   constructor(choose: (among: number) => number, scenario: Scenario, create: NewIsolate) {
     this.choose = choose;
@@ -105,7 +107,9 @@ export class World implements Surroundings {
       ending: () => {},
     });
     this.programs = scenario.transports.map((transport, i) => {
-      const token = withTokens ? () => this.#token(LIFETIMES[choose(LIFETIMES.length)] ?? 0) : undefined;
+      const token = withTokens
+        ? () => this.#token(this.#isHealed ? LONG : (LIFETIMES[choose(LIFETIMES.length)] ?? 0))
+        : undefined;
       return new Program(`p${i}`, this, this.truth, { transport, token }, (channel) => channel !== FLEETING);
     });
   }
@@ -276,6 +280,7 @@ export class World implements Surroundings {
       await this.pass(20_000);
     }
     this.isHostile = this.#scenario.withFaults;
+    this.#isHealed = false;
     for (const { internet } of this.programs) if (this.isHostile && choose(2) === 0) internet.stall();
     for (const program of this.programs) if (choose(2) === 0) program.sayLast();
     for (let steps = choose(30); steps > 0; steps -= 1) await this.step();
@@ -285,6 +290,7 @@ export class World implements Surroundings {
   /** Ends all faults, and has the programs end what keeps them from settling. */
   #heal(): void {
     this.record("all faults end");
+    this.#isHealed = true;
     this.isHostile = false;
     this.objects.network.outages.end();
     for (const program of this.programs) program.recover();
@@ -346,6 +352,7 @@ export class World implements Surroundings {
     }
     const members = new Map<string, string>();
     for (const channel of PRESENCE_CHANNELS) members.set(presenceOf(channel), await this.#members(channel));
+    await this.pass(0);
     this.#checkConnections();
     try {
       for (const [channel, shown] of members) this.#checkMembers(channel, shown);
@@ -397,11 +404,14 @@ export class World implements Surroundings {
   }
 
   /** Asks the Worker as an onlooker, without faults. */
-  async #ask(path: string): Promise<{ position: string | null; body: string }> {
+  async #ask(path: string, message?: string): Promise<{ position: string | null; body: string }> {
     const headers: Record<string, string> = this.#scenario.withTokens
-      ? { Authorization: `Bearer ${this.#token(3_600)}` }
+      ? { Authorization: `Bearer ${this.#token(LONG)}` }
       : {};
-    const request = new Request(`https://host${path}`, { headers });
+    const disconnect = new AbortController();
+    const method = message === undefined ? "GET" : "POST";
+    const init = { method, headers, signal: disconnect.signal };
+    const request = requestOf(`https://host${path}`, message === undefined ? init : { ...init, body: message });
     let answer: { status: number; position: string | null; body: string } | undefined;
     const read = async () => {
       const response = await this.isolate().handle(request);
@@ -421,6 +431,8 @@ export class World implements Surroundings {
     await this.pass(1_000);
     this.#checkConnections();
     for (const program of this.programs) program.checkClosed();
+    // An object notices that links are gone, which a crash ended, when it delivers something.
+    for (const channel of CHANNELS) await this.#ask(`/${channel}`, "the last message");
     await this.pass(SILENCE);
     const line = this.lines.find(({ isOver, socket }) => socket.open && !isOver && isHeld(this.objects, socket));
     if (line) throw new Violation(`${line.name} is still open`);
