@@ -1,8 +1,6 @@
 /** What the program says about its connection. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Exit, REFUSED } from "../../../src/cli/exits.ts";
-import { refusable, reportConnection, within } from "../../../src/cli/server.ts";
-import { Refused } from "../../../src/client/fanout.ts";
+import { reportConnection, within } from "../../../src/cli/server.ts";
 import { breakOff, connectTo, greet, useFakeTime } from "../client/fakes.ts";
 
 let said: string[] = [];
@@ -38,10 +36,4 @@ test("work has a time limit, and leaves no timer", async () => {
   await vi.advanceTimersByTimeAsync(1_000);
   await late;
   expect(vi.getTimerCount()).toBe(0);
-});
-
-test("a refusal of the server has an exit code of its own", async () => {
-  const refused = await refusable(Promise.reject(new Refused("rate", "too often"))).catch((error) => error);
-  expect([refused instanceof Exit && refused.code, refused.message]).toEqual([REFUSED, "too often"]);
-  await expect(refusable(Promise.reject(new TypeError("x")))).rejects.toThrow(TypeError);
 });
