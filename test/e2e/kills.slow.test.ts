@@ -1,0 +1,75 @@
+/**
+ * Consumers of `fanout sub` and clients of `fanout bridge`, while the program, its consumer, the bridge and the server
+ * are killed at random moments. What they have received is judged by their own records, when all is silent.
+ * `MINUTES=10` runs longer; `SEED=…` repeats the decisions.
+ */
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, onTestFinished, test } from "vitest";
+import { Fanout } from "../../src/client/fanout.ts";
+import { Dice } from "./support/dice.ts";
+import { acknowledged } from "./support/kills/acknowledged.ts";
+import { bridged } from "./support/kills/bridged.ts";
+import { piped } from "./support/kills/piped.ts";
+import { Run } from "./support/kills/run.ts";
+import { freePort } from "./support/listening.ts";
+import { MortalServer } from "./support/mortal-server.ts";
+import { removeFolder, temporaryFolder } from "./support/runtime.ts";
+import { SEED } from "./support/seed.ts";
+
+const SECONDS = 60 * Number(process.env.MINUTES ?? 0.5);
+/** Longest pause between messages, in milliseconds. */
+const PAUSE = 50;
+/** More than a consumer is ever behind. */
+const RETENTION = ["--var", "HISTORY_SECONDS=3600", "--var", "HISTORY_BYTES=500000"];
+/** Messages so long that a pipe is full when its consumer is slow. */
+const PADDING = "x".repeat(150);
+
+/** Announces messages until it is told to end. */
+function publish(run: Run, publisher: Fanout) {
+  const dice = new Dice(SEED, 4);
+  let isEnding = false;
+  const announceAll = async () => {
+    while (!isEnding) {
+      const position = await publisher.announce("news", `${run.announced + 1} ${PADDING}`, { timeout: 100_000 });
+      run.announced += 1;
+      if (position !== run.start + run.announced) run.faults.push(`${run.announced} is announced at ${position}`);
+      await sleep(dice.below(PAUSE));
+    }
+  };
+  const ended = announceAll();
+  const end = async () => {
+    isEnding = true;
+    await ended;
+  };
+  return { ended, end };
+}
+
+test(`for ${SECONDS} s of kills, the records of consumers and TCP clients have what is promised`, {
+  timeout: (SECONDS + 400) * 1_000,
+  tags: ["cursor-ack", "bridge-resumes"],
+}, async () => {
+  console.log(`SEED=${SEED}`);
+  const folder = await temporaryFolder();
+  onTestFinished(() => removeFolder(folder));
+  const port = await freePort();
+  const server = new MortalServer(join(folder, "data"), port, RETENTION);
+  await server.start();
+  const url = `ws://127.0.0.1:${port}`;
+  const publisher = new Fanout(url);
+  const run = new Run(url, folder, Number(await publisher.announce("news", "before")));
+  const publishing = publish(run, publisher);
+  const all = [piped(run), acknowledged(run), await bridged(run)] as const;
+  const over = Promise.all(all.map((killing) => killing.over));
+  for (const until = Date.now() + SECONDS * 1_000; Date.now() < until; ) {
+    await Promise.race([server.die(), over, publishing.ended]);
+  }
+  run.isOver = true;
+  await over;
+  await publishing.end();
+  const [pipe, acks, bridge] = await Promise.all(all.map((killing) => killing.judge()));
+  await publisher.close();
+  await server.stop();
+  console.log({ announced: run.announced, server: server.kills, pipe, acks, bridge });
+  expect(run.faults).toEqual([]);
+});
