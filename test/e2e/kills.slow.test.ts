@@ -46,8 +46,8 @@ function publish(run: Run, publisher: Fanout) {
 }
 
 test(`for ${SECONDS} s of kills, the records of consumers and TCP clients have what is promised`, {
-  timeout: (SECONDS + 400) * 1_000,
   tags: ["cursor-ack", "bridge-resumes"],
+  timeout: (SECONDS + 400) * 1_000,
 }, async () => {
   console.log(`SEED=${SEED}`);
   const folder = await temporaryFolder();
