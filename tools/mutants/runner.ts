@@ -29,6 +29,32 @@ for (const event of ["unhandledRejection", "uncaughtException"]) {
   });
 }
 
+// A listener that throws would end the process: the program's, which a test keeps from exiting.
+process.emit = new Proxy(process.emit, {
+  apply(target, self, words) {
+    try {
+      return Reflect.apply(target, self, words);
+    } catch (error) {
+      if (words[0] !== "uncaughtException") throw error;
+      hasUnhandled = true;
+      return true;
+    }
+  },
+});
+
+/** Events whose listeners would act on the failures of later tests. */
+const EVENTS = ["unhandledRejection", "uncaughtException", "exit", "SIGINT", "SIGTERM"];
+const listeners = new Map(EVENTS.map((event) => [event, new Set(process.rawListeners(event))]));
+
+/** Removes the listeners that a test has added to this process. */
+function removeListeners(): void {
+  for (const [event, known] of listeners) {
+    for (const listener of process.rawListeners(event)) {
+      if (!known.has(listener)) Reflect.apply(process.off, process, [event, listener]);
+    }
+  }
+}
+
 interface Outcome {
   failed: boolean;
   timedOut: boolean;
@@ -92,6 +118,7 @@ export default class MutantRunner extends TestRunner {
       duration: now() - this.#began,
     };
     activate(NONE);
+    removeListeners();
     const mutant = this.#turns[options.repeats ?? 0] ?? NONE;
     const isLast = options.repeats === this.#turns.length - 1;
     if (!plan.tests) this.#noteReached(test, isLast, outcome, { calls, mutants: [...reached, ...reachedInPrograms()] });

@@ -102,7 +102,7 @@ async function runProcess(stage: Stage, plan: Plan, files: string[]): Promise<nu
   clearResults();
   writePlan(plan);
   const child = spawn(process.execPath, [VITEST, "run", "--config", CONFIG, ...files], {
-    stdio: ["ignore", "ignore", "inherit"],
+    stdio: "ignore",
     detached: true,
     env: { ...process.env, ...stage.env },
   });

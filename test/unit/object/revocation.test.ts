@@ -44,6 +44,20 @@ test("a connection gets no messages if its token is revoked between the announce
   expect([bob.lines, bob.closed]).toEqual([["all!late"], undefined]);
 });
 
+test("messages are stored before a connection is closed, because closing may send them", async () => {
+  const rows = new Map<string, unknown>();
+  const { broker, open } = objectOf({ guard, rows });
+  const [ann, bob] = [await open(grantsOf("ann")), await open({ ...grantsOf("bob"), announce: ["all"] })];
+  const history = () => [...rows.keys()].filter((key) => key.startsWith("history:"));
+  const { promise: closed, resolve } = Promise.withResolvers<string[]>();
+  ann.close = () => resolve(history());
+  const before = history();
+  broker.received(bob, "announce all late");
+  const revoked = broker.called("revoke", { sub: "ann" }, 2);
+  expect([before, await closed]).toEqual([[], ["history:0"]]);
+  await revoked;
+});
+
 test("a connection that a Worker admits, because it hasn't learned of the revocation yet, is closed without a message", async () => {
   const { broker } = objectOf({ guard });
   await broker.called("revoke", { sub: "ann" }, 2);
@@ -128,6 +142,17 @@ test("a revocation that all objects have isn't sent again, and ends with the tok
   expect(await list()).toEqual([]);
 });
 
+test("revocations end with their tokens, also if no alarm has gone off", async () => {
+  const { rows, revoke, list, clock } = await rootWithObject();
+  await revoke("ann");
+  clock.now += 3_605_000;
+  expect(await list()).toEqual([]);
+  await revoke("bob");
+  clock.now += 3_605_000;
+  await revoke("eve");
+  expect([...rows.keys()].filter((key) => key.startsWith("revoked:"))).toEqual(["revoked:eve"]);
+});
+
 test("revocations of the same millisecond have different numbers, by which objects request new ones", async () => {
   const { revoke, list } = await rootWithObject();
   for (const sub of ["ann", "bob", "eve"]) await revoke(sub);
@@ -168,6 +193,27 @@ test("a subject that is revoked again stays revoked since then, whichever revoca
   await first;
   expect(rows.get("revoked:ann")).toEqual(second);
   expect(second).toMatchObject({ pending: true });
+});
+
+test("an object requests revocations before it accepts another token, each time", async () => {
+  let requests = 0;
+  const others: Others = {
+    link: async () => ({ after: 1 }),
+    revocations: async () => {
+      requests += 1;
+      return { revocations: [] };
+    },
+  };
+  const renewing = { ...guard, verify: async () => grantsOf("ann") };
+  const { broker, clock, open } = objectOf({ name: "room", guard: renewing, others });
+  const ann = await open(grantsOf("ann"));
+  requests = 0;
+  for (let i = 1; i < 3; i++) {
+    clock.now += 60_000;
+    broker.received(ann, "token x");
+    await settled();
+    expect(requests).toBe(i);
+  }
 });
 
 test("an object that couldn't request the revocations it has missed does so later, also after hibernation", async () => {

@@ -28,6 +28,19 @@ test("info adds up all objects, whichever object answers", async () => {
   }
 });
 
+test("missed messages count as sent", async () => {
+  const service = new Service();
+  const ann = await service.connect("news");
+  await ann.ask("announce news a", "announce news b");
+  const totalOf = async () =>
+    Number((await ann.ask("info")).find((line) => line.startsWith("total messages: "))?.slice(16));
+  const before = await totalOf();
+  expect((await service.connect("chat")).lines).not.toContain("news!a");
+  const bob = await service.connect("news", { last: 5 });
+  expect(bob.read()).toEqual(expect.arrayContaining(["news!a", "news!b"]));
+  expect(await totalOf()).toBe(before + 2);
+});
+
 test("an object that unlinks leaves its counters to the root of `all`", async () => {
   const { broker } = objectOf();
   await broker.called("link", { from: "room", epoch: 1 }, 2);
@@ -68,4 +81,51 @@ test("no client announces on a presence channel, also by way of another object",
   await expect(root.called("forward", batch, 2)).rejects.toThrow("only the server announces");
   await settled();
   expect(service.rows("presence/news").size).toBe(0);
+});
+
+test("the root of `all` asks all objects with the same seed, and answers info itself", async () => {
+  const seeds: number[] = [];
+  const { broker, open } = objectOf({
+    platform: { random: () => 0.5 },
+    others: {
+      figures: (_, { seed }) => {
+        seeds.push(seed);
+        throw new Error("no answer");
+      },
+    },
+  });
+  const socket = await open();
+  await broker.called("link", { from: "room", epoch: 1 }, 2);
+  broker.received(socket, "info");
+  await settled();
+  expect(seeds).toEqual([2 ** 31]);
+  expect(socket.lines).toEqual(expect.arrayContaining(["current connections: 1", "unreachable objects: 1"]));
+});
+
+test("the most connections at a time count after they have closed", async () => {
+  const { broker, open } = objectOf();
+  for (const socket of [await open(), await open(), await open()]) broker.closed(socket);
+  await settled();
+  expect(await broker.called("serviceFigures", undefined, 2)).toMatchObject({ connections: 0, peak: 3 });
+});
+
+test("the root of `all` grants connections itself, and others claim them, again if they are asked to", async () => {
+  const limits = { clientLimit: 1 };
+  const root = objectOf({ limits });
+  const [one, two] = [await root.open(), await root.open()];
+  expect([one.closed, two.closed]).toEqual([undefined, expect.stringMatching(/busy|full|limit/)]);
+  const claims: number[] = [];
+  const others = {
+    link: async () => ({ after: 1 }),
+    claim: async (_: string, { held, wanted }: { held: number; wanted: number }) => {
+      claims.push(held);
+      return wanted;
+    },
+  };
+  const object = objectOf({ name: "room", limits, others });
+  await object.open();
+  expect(claims).toEqual([0]);
+  await object.broker.called("recount", undefined, 2);
+  await settled();
+  expect(claims).toEqual([0, 1]);
 });

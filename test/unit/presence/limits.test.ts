@@ -65,3 +65,28 @@ test("the members with connections at one object have at most 16 MB", { tags: ["
   expect(accepted).toBeLessThan(most);
   expect(accepted).toBeGreaterThan(most / 2);
 });
+
+test("without a history, no member enters, wherever the authority is", async () => {
+  const { broker, open } = objectOf({ others: { present: async () => ({ none: true }) } });
+  const socket = await open();
+  broker.received(socket, "enter room ann");
+  await settled();
+  expect(socket.lines).toEqual([expect.stringMatching(/^debug!error no-history enter room: presence needs retained/)]);
+});
+
+test("an authority refuses reports beyond 16,000,000 bytes, until it has carried out the others", async () => {
+  const { promise: turned, resolve: turn } = Promise.withResolvers<void>();
+  const platform = { turn: () => turned };
+  const { broker } = objectOf({ name: "presence/room", platform });
+  const data = "x".repeat(9_000_000);
+  const report = (number: number) =>
+    broker.called(
+      "present",
+      { from: "home", number, after: undefined, present: [{ member: "a", data, change: 1 }], gone: [] },
+      2,
+    );
+  const first = report(2_000);
+  await expect(report(2_001)).rejects.toThrow("too many reports of members are pending");
+  turn();
+  expect(await first).toHaveProperty("position");
+});

@@ -89,8 +89,12 @@ test("a member that the authority refuses isn't known, and is gone without anoth
   channel.add(connection, "ann", "");
   answer(channel, 5, ["ann"]);
   expect(channel.refusedConnectionsOf("ann")).toEqual([connection]);
+  channel.add(connect(), "bob", "");
+  answer(channel, 6);
+  expect(channel.refusedConnectionsOf("bob")).toEqual([]);
   channel.remove(connection, "ann", false);
-  expect([channel.report("home", 6).gone, memory.bytes]).toEqual([[], CHANNEL]);
+  expect(channel.report("home", 7).gone).toEqual([]);
+  expect(memory.bytes).toBe(CHANNEL + MEMBER + 3);
 });
 
 test("a channel that hibernated with an answered report has nothing to report, unless connections have ended", () => {
@@ -99,4 +103,17 @@ test("a channel that hibernated with an answered report has nothing to report, u
   expect(channel.restoreAnswered({ number: 5, connections: 1 })).toBe(true);
   expect([channel.isKnownAt(5), channel.answeredReport]).toEqual([true, { number: 5, connections: 1 }]);
   expect(channel.restoreAnswered({ number: 5, connections: 2 })).toBe(false);
+});
+
+test("a change that was carried out loses its number, and one that was refused keeps it", () => {
+  const { channel, connect } = newChannel();
+  channel.add(connect(), "ann", "");
+  channel.add(connect(), "bob", "");
+  answer(channel, 5, ["ann"]);
+  channel.doubt();
+  const listed = channel.report("home", 6).present.map(({ member, change }) => [member, change]);
+  expect(listed).toEqual([
+    ["ann", 5],
+    ["bob", 1],
+  ]);
 });

@@ -1,5 +1,6 @@
 /** Answers to polls. */
 import { expect, test } from "vitest";
+import { SERVICE_FULL } from "../../../src/protocol/refusals.ts";
 import { Budget } from "../../../src/streams/backlog.ts";
 import { poll } from "../../../src/streams/poll.ts";
 import { Time } from "../../simulation/streams/time.ts";
@@ -112,7 +113,7 @@ test("a client that disconnects leaves nothing behind", async () => {
 
 test("a poll is refused if the object refuses the connection", async () => {
   const { object, answer } = await polling(5_000_000, "debug!busy\n");
-  expect(answer()).toMatchObject({ code: "unavailable" });
+  expect(answer()).toMatchObject({ code: "unavailable", why: SERVICE_FULL });
   expect([object.isClosed, object.sent()]).toEqual([true, []]);
 });
 

@@ -177,3 +177,16 @@ test("a stream of lines is only due while it has channels left to subscribe to",
   time.pass(1_000);
   expect([more.commands(), more.dueAt]).toEqual(["subscribe most\n", Number.POSITIVE_INFINITY]);
 });
+
+test("replies that answer nothing change nothing", async () => {
+  const { time, object, got } = await reading(events);
+  await object.send(LIVE);
+  got();
+  await object.send("1\ndebug!error forbidden unsubscribe all: x\ndebug!error forbidden subscribe other: x\nall!m\n");
+  expect(got()).toMatch(/event: all\nid: .*\ndata: m\n/);
+  object.sent();
+  await object.send("debug!error unavailable subscribe all: x\n1\nall!n\n");
+  expect(got()).toMatch(/data: n\n/);
+  await pass(time, 5_000);
+  expect(object.sent().join("")).not.toContain("subscribe");
+});
