@@ -72,11 +72,12 @@ function repeatsIn(run: Run, record: string, starts: Start[]): number {
     const isValid = cursor <= newest && (cursor >= last - 1 || !isAllRead);
     if (!isValid) run.faults.push(`acknowledged: the cursor was at ${cursor}, after ${last} and ${newest}`);
     const positions = entries.filter((entry) => entry.run === index).map(({ position }) => position);
-    for (const [i, position] of positions.entries()) {
-      if (position !== cursor + 1 + i) run.faults.push(`acknowledged: ${position} isn't ${cursor + 1 + i}`);
+    last = cursor;
+    for (const position of positions) {
+      if (position !== last + 1) run.faults.push(`acknowledged: ${position} after ${last} in run ${index}`);
       if (position <= newest) repeats += 1;
+      last = position;
     }
-    last = positions.at(-1) ?? cursor;
     newest = Math.max(newest, last);
   }
   return repeats;

@@ -39,7 +39,8 @@ class Connection {
     const next = (this.subscribed ?? Number.POSITIVE_INFINITY) + 1;
     if (first > next) faults.push(`began with ${first} instead of ${next}`);
     for (const [i, number] of this.received.entries()) {
-      if (number !== first + i) faults.push(`received ${number} instead of ${first + i}`);
+      const previous = this.received[i - 1] ?? number - 1;
+      if (number !== previous + 1) faults.push(`received ${number} after ${previous}`);
     }
     return faults;
   }
