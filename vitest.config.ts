@@ -8,8 +8,8 @@ import { writeAssets } from "./tools/build-assets.ts";
 // The Worker imports them.
 writeAssets();
 
-/** Far longer than any test takes: only a hanging test, or one on a very busy machine, reaches these limits. */
-const patience = { testTimeout: 120_000, hookTimeout: 120_000 };
+/** Far longer than any test or state takes: only a hanging test, or one on a very busy machine, reaches these limits. */
+const patience = { testTimeout: 120_000, hookTimeout: 120_000, expect: { poll: { timeout: 60_000 } } };
 
 const SLOW = "test/**/*.slow.test.ts";
 

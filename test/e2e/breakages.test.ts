@@ -53,7 +53,7 @@ class Broken {
   /** Waits until the log has a line with these properties, which the runbook must explain. */
   async logs(line: { event: string } & Record<string, unknown>): Promise<void> {
     expect(runbook).toContain(`\`${line.event}\``);
-    await expect.poll(() => this.log, { timeout: 30_000 }).toContainEqual(expect.objectContaining(line));
+    await expect.poll(() => this.log).toContainEqual(expect.objectContaining(line));
   }
 
   /** Waits until a metric with these labels isn't zero. */
@@ -66,7 +66,7 @@ class Broken {
       const line = (await response.text()).split("\n").find((sample) => sample.startsWith(`${metric} `));
       return Number(line?.split(" ").at(-1));
     };
-    await expect.poll(value, { timeout: 30_000 }).toBeGreaterThan(0);
+    await expect.poll(value).toBeGreaterThan(0);
   }
 }
 

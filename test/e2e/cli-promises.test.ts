@@ -98,7 +98,7 @@ describe("a cursor", () => {
     const place = join(folder, "place");
     const words = ["sub", runtime.url, news, "--cursor", place];
     const first = start(words);
-    await expect.poll(() => readFile(place, "utf8").catch(() => ""), { timeout: 30_000 }).not.toBe("");
+    await expect.poll(() => readFile(place, "utf8").catch(() => "")).not.toBe("");
     expect(await run(words)).toMatchObject({
       code: 7,
       err: expect.stringMatching(/^fanout: process \d+ is using the cursor/),
@@ -203,15 +203,12 @@ test("the loss of the connection is reported", async () => {
   });
   const { url } = server;
   await expect
-    .poll(
-      async () => (await (await fetch(`${url.replace(/^ws/, "http")}/-/info`)).text()).match(/"current connections":1/),
-      {
-        timeout: 30_000,
-      },
+    .poll(async () =>
+      (await (await fetch(`${url.replace(/^ws/, "http")}/-/info`)).text()).match(/"current connections":1/),
     )
     .not.toBeNull();
   await server.kill();
-  await expect.poll(() => err, { timeout: 30_000 }).toMatch(/^fanout: the connection was lost.*; connecting again\n$/);
+  await expect.poll(() => err).toMatch(/^fanout: the connection was lost.*; connecting again\n$/);
 });
 
 test("--json prints gaps as objects between the messages", async () => {

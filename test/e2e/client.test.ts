@@ -50,7 +50,7 @@ async function take(subscription: Subscription, count: number): Promise<Message[
 
 /** Resolves when a subscription is live. */
 async function live(subscription: Subscription): Promise<void> {
-  await expect.poll(() => subscription.state, { timeout: 30_000 }).toBe("subscribed");
+  await expect.poll(() => subscription.state).toBe("subscribed");
 }
 
 test("a client subscribes and announces", async () => {
@@ -147,7 +147,7 @@ describe.each<[name: string, start: (target: () => string) => Promise<TestNetwor
     }
     await Promise.all(announced);
     for (const { messages, gaps } of channels) {
-      await expect.poll(() => messages.length, { timeout: 60_000 }).toBe(texts.length);
+      await expect.poll(() => messages.length).toBe(texts.length);
       expect(messages.map(({ text }) => text)).toEqual(texts);
       const [{ position: first } = { position: 0 }] = messages;
       expect(messages.map(({ position }) => position)).toEqual(texts.map((_, i) => Number(first) + i));
@@ -177,11 +177,11 @@ test("members stay present despite failures, and every roster has the truth", as
     const [ann] = clients;
     await ann?.client.enter(room, "ann", `update ${i}`);
   }
-  await expect.poll(() => members.current.get("ann"), { timeout: 30_000 }).toBe("update 3");
+  await expect.poll(() => members.current.get("ann")).toBe("update 3");
   await Promise.all(clients.map(({ client }) => client.ping()));
   expect(changes.filter((change) => change.startsWith("-"))).toEqual([]);
   await clients[1]?.client.leave(room);
-  await expect.poll(() => [...members.current.keys()].sort(), { timeout: 30_000 }).toEqual(["ann", "carl"]);
+  await expect.poll(() => [...members.current.keys()].sort()).toEqual(["ann", "carl"]);
   const { value } = await watcher.members(room)[Symbol.asyncIterator]().next();
   expect(value).toEqual({ kind: "added", channel: room, member: "ann", data: "update 3" });
   expect(changes.filter((change) => change.startsWith("+") || change.startsWith("-"))).toHaveLength(4);
@@ -204,7 +204,7 @@ test("a client that can't use WebSockets follows the members", async () => {
   await members.ready;
   expect([...members.current]).toEqual([["ann", "x  y"]]);
   await member.leave(room);
-  await expect.poll(() => members.current.size, { timeout: 30_000 }).toBe(0);
+  await expect.poll(() => members.current.size).toBe(0);
 });
 
 /** Subscribes to a new channel, and records its messages and gaps. */
@@ -262,7 +262,7 @@ test("a token is renewed before its expiry, without a reconnect", async () => {
   const client = fanout(locked.url, { token, onState: (change: Change) => void changes.push(change) });
   const subscription = client.subscribe("chat");
   await live(subscription);
-  await expect.poll(() => tokens, { timeout: 60_000 }).toBeGreaterThan(3);
+  await expect.poll(() => tokens).toBeGreaterThan(3);
   expect(await client.announce("chat", "x")).toBe(subscription.position);
   expect(changes.map(({ state }) => state)).toEqual(["connecting", "connected"]);
 });
@@ -291,7 +291,7 @@ test.each([
   const headers = { Authorization: `Bearer ${await mint({ operate: true })}` };
   const revoke = `${locked.url.replace(/^ws/, "http")}/-/revoke`;
   expect((await fetch(revoke, { method: "POST", headers, body: '{"sub": "ann"}' })).status).toBe(200);
-  await expect.poll(() => client.state, { timeout: 30_000 }).toBe("failed");
+  await expect.poll(() => client.state).toBe("failed");
   expect(changes.at(-1)?.reason).toBe("revoked: your token was revoked; get a new one");
   expect([subscription.state, asked]).toEqual(["subscribing", 1]);
   await expect(client.announce("chat", "x")).rejects.toMatchObject({ code: "revoked" });

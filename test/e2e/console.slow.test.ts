@@ -181,18 +181,17 @@ describe.skipIf(!browser)("in Chromium", () => {
 
   const pane = (page: Page, name: string) => page.getByRole("region", { name, exact: true });
   const texts = (one: Locator) => one.locator(".message .text").allTextContents();
-  const slow = { timeout: 60_000 };
 
   async function shows(one: Locator, expected: string[]): Promise<void> {
-    await expect.poll(() => texts(one), slow).toEqual(expected);
+    await expect.poll(() => texts(one)).toEqual(expected);
   }
 
   async function becomes(one: Locator, state: string): Promise<void> {
-    await expect.poll(() => one.getAttribute("data-state"), slow).toBe(state);
+    await expect.poll(() => one.getAttribute("data-state")).toBe(state);
   }
 
   async function showsCounts(one: Locator, words: string): Promise<void> {
-    await expect.poll(() => one.locator(".missed").textContent(), slow).toBe(words);
+    await expect.poll(() => one.locator(".missed").textContent()).toBe(words);
   }
 
   async function say(one: Locator, text: string): Promise<void> {
@@ -238,7 +237,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     await say(one, "meanwhile");
     for (const each of [one, two]) await shows(each, ["before", "meanwhile"]);
     await expect
-      .poll(() => two.locator(".missed").textContent(), slow)
+      .poll(() => two.locator(".missed").textContent())
       .toMatch(/^(\d) missed: \1 delivered on resume, 0 lost, 0 duplicated$/);
     expect(await states()).toContain("disconnected · 1006 you cut the connection · retries within 20 s");
   });
@@ -250,7 +249,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     await shows(two, ["before"]);
     const states = await statesOf(page, "Client 2");
     await two.getByRole("button", { name: "Go offline for 10 s" }).click();
-    await expect.poll(() => two.locator(".state").textContent(), slow).toContain("offline until");
+    await expect.poll(() => two.locator(".state").textContent()).toContain("offline until");
     const missed = Array.from({ length: 7 }, (_, number) => `missed ${number}`);
     for (const text of missed) await say(one, text);
     await shows(one, ["before", ...missed]);
@@ -274,9 +273,9 @@ describe.skipIf(!browser)("in Chromium", () => {
     await say(one, "before");
     await shows(one, ["before"]);
     await one.getByRole("button", { name: "Go offline for 10 s" }).click();
-    await expect.poll(() => one.locator(".state").textContent(), slow).toContain("offline");
+    await expect.poll(() => one.locator(".state").textContent()).toContain("offline");
     for (let i = 0; i < 40; i++) await fetch(`${base}/news`, { method: "POST", body: "x".repeat(100) });
-    await expect.poll(() => one.locator(".missed").textContent(), slow).not.toBe("");
+    await expect.poll(() => one.locator(".missed").textContent()).not.toBe("");
     const [missed, delivered, lost, duplicated] =
       ((await one.locator(".missed").textContent()) ?? "").match(/\d+/g) ?? [];
     expect([missed, duplicated]).toEqual(["40", "0"]);
@@ -295,9 +294,9 @@ describe.skipIf(!browser)("in Chromium", () => {
     await one.getByRole("button", { name: "Subscribe", exact: true }).click();
     await page.getByRole("button", { name: "Add a client" }).click();
     await pane(page, "Client 2").getByRole("button", { name: "Remove" }).click();
-    await expect.poll(() => new URL(page.url()).hash, slow).toBe(`#${here},${there};${here},${there}`);
+    await expect.poll(() => new URL(page.url()).hash).toBe(`#${here},${there};${here},${there}`);
     await page.reload();
-    await expect.poll(() => page.locator(".pane").count(), slow).toBe(2);
+    await expect.poll(() => page.locator(".pane").count()).toBe(2);
     const channels = await page.locator(".chip bdi").allTextContents();
     expect(channels).toEqual([here, there, here, there]);
     await pane(page, "Client 2").getByLabel("Announce on").selectOption(there);
@@ -354,7 +353,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     await one.locator(".raw > summary").click();
     await say(one, "hello");
     const lines = () => one.locator(".raw .in, .raw .out").allTextContents();
-    await expect.poll(lines, slow).toContain(`< ${channel}!hello`);
+    await expect.poll(lines).toContain(`< ${channel}!hello`);
     expect(await lines()).toContain("< debug!connected...");
     expect((await lines()).some((line) => /^> once \S+ \S+ hello$/.test(line))).toBe(true);
     const greeting = one.getByText("The greeting: the connection is ready, and subscribed to its channel and 'all'.");
@@ -374,7 +373,7 @@ describe.skipIf(!browser)("in Chromium", () => {
       await field.press("Enter");
     };
     const lines = () => one.locator(".terminal .in, .terminal .out").allTextContents();
-    const answers = (line: RegExp) => expect.poll(async () => (await lines()).at(-1), slow).toMatch(line);
+    const answers = (line: RegExp) => expect.poll(async () => (await lines()).at(-1)).toMatch(line);
     await type("ping");
     await answers(/^< \d{10}$/);
     await type(`announce ${channel} typed`);
@@ -401,14 +400,14 @@ describe.skipIf(!browser)("in Chromium", () => {
     const body = Array.from({ length: 2_000 }, (_, number) => `line ${number}`).join("\n");
     await fetch(`${network.url}/${channel}`, { method: "POST", body });
     const one = pane(page, "Client 1");
-    await expect.poll(() => one.locator(".count").textContent(), slow).toBe("2,001 messages");
+    await expect.poll(() => one.locator(".count").textContent()).toBe("2,001 messages");
     expect(await one.locator(".messages .rows > *").count()).toBe(500);
     expect(await one.locator(".message .text").last().textContent()).toBe("line 1999");
   });
 
   /** Waits until an element has a text. */
   const showsText = (page: Page, selector: string, words: RegExp) =>
-    expect.poll(() => page.locator(selector).textContent(), slow).toMatch(words);
+    expect.poll(() => page.locator(selector).textContent()).toMatch(words);
 
   test("a load test runs until stopped, and shows in the plots and the tree", async () => {
     const page = await open(`/${unique()}`);
@@ -427,7 +426,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     await showsText(page, "#tree", /^\S+ 22 subscribers, \d+ messages? behind$/);
     expect(await picture()).not.toBe(before);
     await say(one, "still here");
-    await expect.poll(() => texts(pane(page, "Client 2")), slow).toContain("still here");
+    await expect.poll(() => texts(pane(page, "Client 2"))).toContain("still here");
     await page.getByRole("button", { name: "Stop" }).click();
     await showsText(page, "#tree", /^\S+ 2 subscribers, \d+ messages? behind$/);
   });
@@ -485,7 +484,7 @@ describe.skipIf(!browser)("in Chromium", () => {
       Python: "FANOUT_TOKEN",
     })) {
       await one.getByRole("button", { name: `Copy as ${language}` }).click();
-      await expect.poll(() => one.locator(".code pre").textContent(), slow).toContain(place);
+      await expect.poll(() => one.locator(".code pre").textContent()).toContain(place);
       expect(await one.locator(".code pre").textContent()).not.toContain("a-secret-token");
     }
   });
@@ -505,8 +504,8 @@ describe.skipIf(!browser)("in Chromium", () => {
   /** Waits until clients show exactly these members of a channel. */
   async function showMembers(panes: Locator[], channel: string, members: string[]): Promise<void> {
     for (const each of panes) {
-      await expect.poll(() => present(each), slow).toEqual(members);
-      await expect.poll(() => summaryOf(each).textContent(), slow).toBe(`Members of ${channel}: ${members.length}`);
+      await expect.poll(() => present(each)).toEqual(members);
+      await expect.poll(() => summaryOf(each).textContent()).toBe(`Members of ${channel}: ${members.length}`);
     }
   }
 
@@ -552,7 +551,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     const lines = () => two.locator(".raw .in").allTextContents();
     const states = await statesOf(page, "Client 1");
     await one.getByRole("button", { name: "Cut connection" }).click();
-    await expect.poll(states, slow).toContain("connected");
+    await expect.poll(states).toContain("connected");
     await enter(one, "ann", "2");
     await showMembers([one, two], channel, ["ann 2"]);
     const changes = (await lines()).filter((line) => line.startsWith(`< presence/${channel}!`));
@@ -595,10 +594,10 @@ describe.skipIf(!browser)("in Chromium", () => {
     await showMembers([one], there, ["bob"]);
     await select.selectOption(here);
     await showMembers([one], here, ["ann"]);
-    await expect.poll(sent, slow).toContain(`> unsubscribe presence/${there}`);
+    await expect.poll(sent).toContain(`> unsubscribe presence/${there}`);
     await summaryOf(one).click();
-    await expect.poll(() => summaryOf(one).textContent(), slow).toBe("Members");
-    await expect.poll(async () => (await sent()).filter((line) => line === `> members ${here}`).length, slow).toBe(2);
+    await expect.poll(() => summaryOf(one).textContent()).toBe("Members");
+    await expect.poll(async () => (await sent()).filter((line) => line === `> members ${here}`).length).toBe(2);
     await summaryOf(one).click();
     await showMembers([one], here, ["ann"]);
     expect((await sent()).filter((line) => line === `> members ${here}`)).toHaveLength(3);
@@ -631,7 +630,7 @@ describe.skipIf(!browser)("in Chromium", () => {
       expect(await client.ping()).toEqual([]);
     });
     await Promise.all(clients);
-    await expect.poll(() => summaryOf(one).textContent(), slow).toBe(`Members of ${channel}: 120`);
+    await expect.poll(() => summaryOf(one).textContent()).toBe(`Members of ${channel}: 120`);
     const shown = await present(one);
     expect([shown.length, shown[0], shown[99], shown[100]]).toEqual([101, "m000", "m099", "and 20 more"]);
   });
@@ -666,7 +665,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     const none = await serveInTest({ settings: { HISTORY_SECONDS: "0" } });
     const other = await open("/news", {}, none.url.replace(/^ws/, "http"));
     await expect
-      .poll(() => summaryOf(pane(other, "Client 1")).textContent(), slow)
+      .poll(() => summaryOf(pane(other, "Client 1")).textContent())
       .toBe("Members of news: presence needs retained messages, and this server retains none (HISTORY_SECONDS is 0)");
   });
 
@@ -728,7 +727,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     const closed = await serveInTest({ settings: { TOKEN_SECRET: SECRET } });
     const page = await open("/news", {}, closed.url.replace(/^ws/, "http"));
     const [one, two] = [pane(page, "Client 1"), pane(page, "Client 2")];
-    await expect.poll(() => one.locator(".state").textContent(), slow).toMatch(/401 forbidden: a token is missing/);
+    await expect.poll(() => one.locator(".state").textContent()).toMatch(/401 forbidden: a token is missing/);
     const paste = async (token: string) => {
       await page.getByLabel("Token").fill(token);
       await page.getByRole("button", { name: "Use" }).click();
@@ -776,35 +775,33 @@ describe.skipIf(!browser)("in Chromium", () => {
     await section.locator("summary").click();
     const status = section.locator("#in-use [role=status]");
     const rows = () => section.locator("tbody tr").allTextContents();
-    await expect.poll(() => status.textContent(), slow).toBe("Channels 1 to 20 by name");
+    await expect.poll(() => status.textContent()).toBe("Channels 1 to 20 by name");
     expect((await rows())[0]).toMatch(/^<b>x20\d|^<b>x20[\d,]+$/);
     expect(await page.locator("b").count()).toBe(0);
     await section.getByLabel("Prefix").fill("use-");
     await section.getByLabel("Prefix").press("Enter");
-    await expect.poll(async () => (await rows()).at(-1), slow).toMatch(/^use-1910[\d,]+$/);
+    await expect.poll(async () => (await rows()).at(-1)).toMatch(/^use-1910[\d,]+$/);
     expect((await rows())[0]).toMatch(/^use-0011[\d,]+$/);
     await section.getByRole("button", { name: "Next" }).click();
-    await expect.poll(() => status.textContent(), slow).toBe("Channels 21 to 25 by name");
+    await expect.poll(() => status.textContent()).toBe("Channels 21 to 25 by name");
     expect(await rows()).toHaveLength(5);
     // The focus isn't lost with the button.
     expect(await page.evaluate("document.activeElement.className")).toBe("previous");
     await page.keyboard.press("Enter");
-    await expect.poll(() => status.textContent(), slow).toBe("Channels 1 to 20 by name");
+    await expect.poll(() => status.textContent()).toBe("Channels 1 to 20 by name");
     await section.getByRole("button", { name: "use-03" }).click();
-    await expect
-      .poll(() => section.locator("#service-tree").textContent(), slow)
-      .toMatch(/^use-03 .*use-00 1 subscriber/);
+    await expect.poll(() => section.locator("#service-tree").textContent()).toMatch(/^use-03 .*use-00 1 subscriber/);
     expect(await section.locator("#tree-of").textContent()).toBe(
       "Server objects that carry use-03, with their subscribers",
     );
     await section.getByLabel("Prefix").fill("nothing");
     await section.getByRole("button", { name: "List" }).click();
-    await expect.poll(() => status.textContent(), slow).toBe("No channel in use begins with nothing");
+    await expect.poll(() => status.textContent()).toBe("No channel in use begins with nothing");
     await section.getByLabel("Prefix").fill("a b");
     await section.getByRole("button", { name: "List" }).click();
-    await expect.poll(() => status.textContent(), slow).toMatch(/'prefix' isn't the start of a channel name/i);
+    await expect.poll(() => status.textContent()).toMatch(/'prefix' isn't the start of a channel name/i);
     await use(page, await mint(EVERYTHING));
-    await expect.poll(() => section.isVisible(), slow).toBe(false);
+    await expect.poll(() => section.isVisible()).toBe(false);
     expect(await rows()).toEqual([]);
   });
 
@@ -834,7 +831,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     expect(before.length).toBeGreaterThan(8);
     answer();
     await section.getByRole("button", { name: "news", exact: true }).click();
-    await expect.poll(() => section.locator("#service-tree").textContent(), slow).toMatch(/^news 2 subscribers/);
+    await expect.poll(() => section.locator("#service-tree").textContent()).toMatch(/^news 2 subscribers/);
     await showsText(page, "#service-use .now", /connections/);
     const [first = 0, ...rest] = before;
     const [moved = 0, ...after] = await places();
@@ -872,7 +869,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     expect(await status.textContent()).toBe("");
     await ask("ann");
     await dialog.getByRole("button", { name: "Revoke" }).click();
-    await expect.poll(() => status.textContent(), slow).toMatch(/^Revoked ann in \d+ objects?\.$/);
+    await expect.poll(() => status.textContent()).toMatch(/^Revoked ann in \d+ objects?\.$/);
     expect(await ann.closed).toMatchObject({ code: 1008, reason: "revoked: your token was revoked; get a new one" });
     await becomes(pane(page, "Client 1"), "connected");
   });
@@ -888,7 +885,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     const answer = await fetch(`${url}/-/revoke`, { method: "POST", headers, body: '{"sub": "eve"}' });
     expect(answer.status).toBe(200);
     const state = () => one.locator(".state").textContent();
-    await expect.poll(state, slow).toMatch(/^disconnected · 1008 revoked: .* · doesn't retry$/);
+    await expect.poll(state).toMatch(/^disconnected · 1008 revoked: .* · doesn't retry$/);
     await use(page, await operator({ sub: "bob" }));
     await say(one, "after");
     await shows(one, ["before", "after"]);
@@ -937,7 +934,7 @@ describe.skipIf(!browser)("in Chromium", () => {
     await shows(one, ["hello", "long".repeat(100)]);
     await enter(one, "ann", '{"typing":true}');
     await enter(pane(page, "Client 2"), "m".repeat(64), "data".repeat(100));
-    await expect.poll(() => one.locator(".members > li").count(), slow).toBe(2);
+    await expect.poll(() => one.locator(".members > li").count()).toBe(2);
     await one.getByRole("button", { name: "Copy as Python" }).click();
     await one.locator(".code pre").waitFor();
     await operators(page).locator("summary").click();
@@ -954,7 +951,7 @@ describe.skipIf(!browser)("in Chromium", () => {
   test.each(["light", "dark"] as const)("axe finds no serious problems in %s colours", async (colorScheme) => {
     const page = await openFull({ colorScheme, reducedMotion: "reduce" });
     await pane(page, "Client 2").getByRole("button", { name: "Go offline for 10 s" }).click();
-    await expect.poll(() => pane(page, "Client 2").locator(".state").textContent(), slow).toContain("offline");
+    await expect.poll(() => pane(page, "Client 2").locator(".state").textContent()).toContain("offline");
     await page.evaluate(await readFile(AXE, "utf8"));
     const found = await page.evaluate(
       `axe.run().then(({ violations }) => violations

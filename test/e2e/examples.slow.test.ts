@@ -115,7 +115,7 @@ test.skipIf(!browser)(
     };
     type Page = Awaited<ReturnType<typeof open>>;
     const shows = (page: Page, ...texts: string[]) =>
-      expect.poll(() => page.locator("#messages li").allTextContents(), { timeout: 30_000 }).toEqual(texts);
+      expect.poll(() => page.locator("#messages li").allTextContents()).toEqual(texts);
     const send = async (page: Page, text: string) => {
       await page.fill("input", text);
       await page.press("input", "Enter");
@@ -158,14 +158,12 @@ test.skipIf(!browser)("the React chat shows each message once, despite restarts 
       socket.on("framesent", ({ payload }) => void lines.push(...String(payload).trimEnd().split("\n"))),
     );
     await page.goto(network.url);
-    const shows = (...texts: string[]) =>
-      expect.poll(() => page.locator("li").allTextContents(), { timeout: 60_000 }).toEqual(texts);
-    const isSubscribed = () =>
-      expect.poll(() => page.getByRole("status").textContent(), { timeout: 60_000 }).toBe("subscribed");
+    const shows = (...texts: string[]) => expect.poll(() => page.locator("li").allTextContents()).toEqual(texts);
+    const isSubscribed = () => expect.poll(() => page.getByRole("status").textContent()).toBe("subscribed");
     const send = async (text: string) => {
       await page.fill("input", text);
       await page.press("input", "Enter");
-      await expect.poll(() => page.inputValue("input"), { timeout: 60_000 }).toBe("");
+      await expect.poll(() => page.inputValue("input")).toBe("");
     };
     return { page, lines, shows, isSubscribed, send };
   };
@@ -184,7 +182,7 @@ test.skipIf(!browser)("the React chat shows each message once, despite restarts 
   for (const { shows } of [alice, bob]) await shows(...all);
 
   await bob.page.getByRole("button", { name: "Leave" }).click();
-  await expect.poll(() => bob.lines.at(-1), { timeout: 60_000 }).toBe("unsubscribe chat");
+  await expect.poll(() => bob.lines.at(-1)).toBe("unsubscribe chat");
   await alice.send("where have you gone?");
   await alice.shows(...all, "where have you gone?");
   await bob.page.getByRole("button", { name: "Rejoin" }).click();

@@ -109,9 +109,12 @@ async function answerOf(client: RawClient): Promise<Answer | undefined> {
 }
 
 test("incomplete bodies leave nothing behind", async () => {
-  for (let i = 0; i < 40; i++) {
+  for (let i = 0; i < 150; i++) {
     const client = await begin(["Content-Length: 1000000"], "x".repeat(900_000));
     client.reset();
   }
-  await expectTaken();
+  // The server notices the last resets later, but long before it would forget the bodies anyway.
+  const line = "y".repeat(60_000);
+  const status = async () => (await post([`Content-Length: ${line.length}`], line)).status;
+  await expect.poll(status, { timeout: 30_000 }).toBe(200);
 });

@@ -95,7 +95,7 @@ describe.each([
       await post(`${url}/${news}`, "c");
       return connections();
     };
-    await expect.poll(later, { timeout: 60_000 }).toBe(before);
+    await expect.poll(later).toBe(before);
   });
 
   test("a stream of fetch has messages that are announced together in one piece", async () => {
@@ -124,10 +124,10 @@ describe.each([
       source.addEventListener(channel, ({ data }) => read.push(`${channel} ${data}`));
     }
     source.addEventListener("debug", ({ data }) => said.push(data));
-    await expect.poll(() => said, { timeout: 30_000 }).toContainEqual(expect.stringMatching(/^position all/));
+    await expect.poll(() => said).toContainEqual(expect.stringMatching(/^position all/));
     await announceAmidFaults(url, [news, art], network);
     const all = [news, art].flatMap((channel) => numbers(30).map((n) => `${channel} ${n}`));
-    await expect.poll(() => read.length, { timeout: 60_000 }).toBe(all.length);
+    await expect.poll(() => read.length).toBe(all.length);
     for (const channel of [news, art]) {
       expect(read.filter((line) => line.startsWith(`${channel} `))).toEqual(
         all.filter((line) => line.startsWith(`${channel} `)),
@@ -169,13 +169,13 @@ describe.each([
     const said: string[] = [];
     source.addEventListener(news, ({ data }) => read.push(data));
     source.addEventListener("debug", ({ data }) => said.push(data));
-    await expect.poll(() => said, { timeout: 30_000 }).toContainEqual(expect.stringMatching(/^position all/));
+    await expect.poll(() => said).toContainEqual(expect.stringMatching(/^position all/));
     network.hold(true);
     await post(`${url}/${news}`, numbers(20).join("\n"));
     await post(`${url}/${news}`, "21");
     expect(read).toEqual([]);
     network.hold(false);
-    await expect.poll(() => read.length, { timeout: 30_000 }).toBe(21);
+    await expect.poll(() => read.length).toBe(21);
     expect(read).toEqual(numbers(21).map(String));
   });
 
@@ -198,7 +198,7 @@ describe.each([
     await once(socket, "data");
     const before = await connections();
     socket.resetAndDestroy();
-    await expect.poll(connections, { timeout: 15_000 }).toBe(before - 1);
+    await expect.poll(connections).toBe(before - 1);
   });
 
   testBare("who stops reading a stream is cut off, and nobody else is", { tags: ["stream-buffer"] }, async () => {
@@ -247,7 +247,7 @@ async function announceAmidFaults(url: string, channels: string[], network: Netw
     for (const channel of channels) await post(`${url}/${channel}`, String(n));
     if (n % 7 === 0) {
       network.cut();
-      await expect.poll(() => network.connections, { timeout: 30_000 }).toBeGreaterThan(0);
+      await expect.poll(() => network.connections).toBeGreaterThan(0);
     }
   }
 }

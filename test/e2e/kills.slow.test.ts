@@ -29,7 +29,7 @@ const PADDING = "x".repeat(150);
 
 /** Announces bursts of messages until it is told to end. */
 function publish(run: Run, publisher: Fanout) {
-  const dice = new Dice(SEED, 4);
+  const dice = new Dice(SEED + 4);
   let isEnding = false;
   const announce = async (number: number) => {
     const position = await publisher.announce("news", `${number} ${PADDING}`, { timeout: 100_000 });

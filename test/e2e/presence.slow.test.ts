@@ -39,10 +39,10 @@ test(`for ${SECONDS} s of faults, members who come back in time are never seen l
   const around = await readFile(new URL("support/aborting-worker.js", import.meta.url), "utf8");
   const service = await serveInTest({ settings: { PRESENCE_GRACE_SECONDS: String(GRACE) }, around });
   const soak = new PresenceSoak(() => service.url, GRACE * 1_000);
-  const { truths, seats } = populate(soak);
+  const { truths, seats } = populate(soak, dice);
   const watchers = CHANNELS.flatMap((channel) =>
     Array.from({ length: WATCHERS }, (_, i) => {
-      return new Watcher(soak, `watcher${i}`, channel, [channel, "home/0", "watch"][i] ?? "watch");
+      return new Watcher(soak, `watcher${i}`, channel, [channel, "home/0", "watch"][i] ?? "watch", dice.split());
     }),
   );
   const watching = watchers.map((watcher) => watcher.run());
@@ -111,7 +111,7 @@ test(`for ${SECONDS} s of faults, members who come back in time are never seen l
 });
 
 /** Creates the members, each with one or two connections. */
-function populate(soak: PresenceSoak): { truths: Set<MemberTruth>; seats: Seat[] } {
+function populate(soak: PresenceSoak, dice: Dice): { truths: Set<MemberTruth>; seats: Seat[] } {
   const truths = new Set<MemberTruth>();
   const seats: Seat[] = [];
   for (let i = 0; i < MEMBERS; i++) {
@@ -119,8 +119,8 @@ function populate(soak: PresenceSoak): { truths: Set<MemberTruth>; seats: Seat[]
     truths.add(truth);
     const connections = i % TWICE === 0 ? 2 : 1;
     for (let n = 0; n < connections; n++) {
-      const dice = new Dice(SEED, 2 * i + n + 1);
-      seats.push(new Seat(soak, truth, dice, dice.any(HOMES), connections === 1));
+      const own = dice.split();
+      seats.push(new Seat(soak, truth, own, own.any(HOMES), connections === 1));
     }
   }
   return { truths, seats };

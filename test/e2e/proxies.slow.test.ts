@@ -101,7 +101,7 @@ async function proxy(name: keyof typeof PROXIES, upstream: string): Promise<stri
     err += String(chunk);
   });
   const isReady = () => ask(port, "/").then(({ status }) => status !== undefined);
-  await expect.poll(() => isReady().catch(() => child.exitCode !== null && err), { timeout: 30_000 }).toBe(true);
+  await expect.poll(() => isReady().catch(() => child.exitCode !== null && err)).toBe(true);
   return port;
 }
 
@@ -241,7 +241,7 @@ describe.each(installed)("%s", (name) => {
     asked.destroy();
     // The runtime notices that a client has left when it writes.
     const afterWriting = async () => (await announce(port, "a")) && connections();
-    await expect.poll(afterWriting, { timeout: 15_000 }).toBe("0");
+    await expect.poll(afterWriting).toBe("0");
   });
 });
 

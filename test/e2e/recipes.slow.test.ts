@@ -9,9 +9,6 @@ import { find } from "./support/tools.ts";
 
 const installed = find("chromium", "apt-get install chromium");
 
-/** For what a page shows, on a busy machine. */
-const SOON = { timeout: 30_000 };
-
 async function serve(example: string, settings: Record<string, string> = {}): Promise<string> {
   const server = await startServer(settings, [`examples/${example}/wrangler.toml`]);
   onTestFinished(() => server.stop());
@@ -88,12 +85,12 @@ describe.skipIf(!installed)("pages:", () => {
     const page = await browser.newPage();
     onTestFinished(() => page.close());
     await page.goto(url);
-    await expect.poll(() => page.locator("#state").textContent(), SOON).toBe("connected");
+    await expect.poll(() => page.locator("#state").textContent()).toBe("connected");
     return page;
   }
 
   const shows = (page: Page, list: string, ...texts: string[]) =>
-    expect.poll(() => page.locator(`#${list} li`).allTextContents(), SOON).toEqual(texts);
+    expect.poll(() => page.locator(`#${list} li`).allTextContents()).toEqual(texts);
 
   test("everyone reads, members post, and only the mentioned member is notified", async () => {
     const url = await serve("members", { TOKEN_SECRET: SECRET });
@@ -103,12 +100,12 @@ describe.skipIf(!installed)("pages:", () => {
     };
     const logIn = async (page: Page, name: string) => {
       await send(page, "login", name);
-      await expect.poll(() => page.locator("#user").textContent(), SOON).toBe(name);
-      await expect.poll(() => page.locator("#state").textContent(), SOON).toBe("connected");
+      await expect.poll(() => page.locator("#user").textContent()).toBe(name);
+      await expect.poll(() => page.locator("#state").textContent()).toBe("connected");
     };
     const logOut = async (page: Page) => {
       await page.click("#logout button");
-      await expect.poll(() => page.locator("#user").textContent(), SOON).toBe("guest");
+      await expect.poll(() => page.locator("#user").textContent()).toBe("guest");
     };
     const [guest, ann, bob] = [await open(url), await open(url), await open(url)];
     expect(await guest.locator("#post").isVisible()).toBe(false);
@@ -140,20 +137,19 @@ describe.skipIf(!installed)("pages:", () => {
     const [first, second] = [await context.newPage(), await context.newPage()];
     for (const page of [first, second]) {
       await page.goto(url);
-      await expect.poll(() => page.locator("#user").textContent(), SOON).toBe("guest");
+      await expect.poll(() => page.locator("#user").textContent()).toBe("guest");
     }
     await first.fill("#login input", "ann");
     await first.press("#login input", "Enter");
-    for (const page of [first, second]) await expect.poll(() => page.locator("#user").textContent(), SOON).toBe("ann");
+    for (const page of [first, second]) await expect.poll(() => page.locator("#user").textContent()).toBe("ann");
     await second.click("#logout button");
-    for (const page of [first, second])
-      await expect.poll(() => page.locator("#user").textContent(), SOON).toBe("guest");
+    for (const page of [first, second]) await expect.poll(() => page.locator("#user").textContent()).toBe("guest");
   });
 
   test("readers see the newest score, also those who come late, and only the backend announces", async () => {
     const url = await serve("scores", { TOKEN_SECRET: SECRET });
     const early = await open(url);
-    const score = (page: Page) => expect.poll(() => page.locator("#score").textContent(), SOON);
+    const score = (page: Page) => expect.poll(() => page.locator("#score").textContent());
     await score(early).toBe("no score yet");
     const { out } = await run(["token", "--announce", "match/*"], { env: { TOKEN_SECRET: SECRET } });
     const env = { FANOUT_TOKEN: out.trim() };
@@ -180,16 +176,16 @@ describe.skipIf(!installed)("pages:", () => {
       await first.mouse.move(x++, 200);
       return second.locator(".pointer").first().getAttribute("style", { timeout: 1_000 });
     };
-    await expect.poll(() => positionOf().catch(() => ""), SOON).toMatch(/left: [\d.]+%; top: [\d.]+%/);
+    await expect.poll(() => positionOf().catch(() => "")).toMatch(/left: [\d.]+%; top: [\d.]+%/);
     // The last position arrives although pages skip positions.
     const { width = 0 } = first.viewportSize() ?? {};
     for (let i = 0; i <= 50; i++) await first.mouse.move(width * (i / 100), 300);
-    await expect.poll(() => second.locator(".pointer").getAttribute("style"), SOON).toContain("left: 50%");
+    await expect.poll(() => second.locator(".pointer").getAttribute("style")).toContain("left: 50%");
     expect(await first.locator(".pointer").count()).toBe(0);
     const response = await fetch(`${url}/live/cursors?poll&last=10`);
     expect([response.status, response.headers.get("Fanout-Error")]).toEqual([400, "no-history"]);
     // A lost pointer disappears.
     await first.close();
-    await expect.poll(() => second.locator(".pointer").count(), SOON).toBe(0);
+    await expect.poll(() => second.locator(".pointer").count()).toBe(0);
   });
 });

@@ -125,7 +125,7 @@ describe.each(["backend/follow.py", "backend/follow.ts"])("%s", (example) => {
     // WebSocket addresses work as well.
     const child = start([...commandOf(example), file], { FANOUT_URL: network.url.replace("http", "ws") });
     const errors = createInterface({ input: child.stderr })[Symbol.asyncIterator]();
-    await expect.poll(() => existsSync(file), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => existsSync(file)).toBe(true);
     const lines = linesOf(child);
     for (const round of [1, 2]) {
       network.cut();
@@ -143,7 +143,7 @@ describe.each(["backend/follow.py", "backend/follow.ts"])("%s", (example) => {
 
     let child = follow();
     let lines = linesOf(child);
-    await expect.poll(() => existsSync(file), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => existsSync(file)).toBe(true);
     for (const round of [1, 2, 3]) {
       await post(server.url, "orders", `seen ${round}`);
       expect(await nextBut(/^missed/, lines)).toBe(`seen ${round}`);
@@ -168,16 +168,16 @@ test("a watcher stores every alert once, although it is killed again and again",
   const alerts = Array.from({ length: 24 }, (_, i) => `alert ${i}`);
 
   let child = watch();
-  await expect.poll(() => existsSync(join(inbox, ".cursor")), { timeout: 30_000 }).toBe(true);
+  await expect.poll(() => existsSync(join(inbox, ".cursor"))).toBe(true);
   for (const [i, alert] of alerts.entries()) {
     await post(url, "alerts", alert);
     if (i % 8 !== 5) continue;
     // In the middle of its work.
-    await expect.poll(async () => (await stored()).length, { timeout: 30_000 }).toBeGreaterThan(i - 3);
+    await expect.poll(async () => (await stored()).length).toBeGreaterThan(i - 3);
     await kill(child);
     child = watch();
   }
-  await expect.poll(async () => (await stored()).length, { timeout: 30_000 }).toBe(alerts.length);
+  await expect.poll(async () => (await stored()).length).toBe(alerts.length);
   const texts = (await stored()).map(async (name) => (await readFile(join(inbox, name), "utf8")).trimEnd());
   await expect.poll(() => Promise.all(texts)).toEqual(alerts);
 });

@@ -60,11 +60,11 @@ class Users {
 
   /** Announces a message, which has to arrive in order after all before, without any gap. */
   async use(): Promise<void> {
-    await expect.poll(() => this.#reader.state, { timeout: 60_000 }).toBe("subscribed");
+    await expect.poll(() => this.#reader.state).toBe("subscribed");
     this.#announced += 1;
     await this.#writer.announce("news", String(this.#announced));
     const all = Array.from({ length: this.#announced }, (_, i) => String(i + 1));
-    await expect.poll(() => this.#texts, { timeout: 60_000 }).toEqual(all);
+    await expect.poll(() => this.#texts).toEqual(all);
     expect(this.noticed).toEqual([]);
   }
 }

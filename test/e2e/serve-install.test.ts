@@ -112,7 +112,7 @@ test.each(["SIGINT", "SIGTERM"] as const)("%s ends it while npm runs, and nothin
   const child = start();
   const outcome = outcomeOf(child);
   await once(createInterface({ input: child.stderr }), "line");
-  await expect.poll(() => readFile(join(folder, "npm.pid"), "utf8").catch(() => ""), { timeout: 20_000 }).not.toBe("");
+  await expect.poll(() => readFile(join(folder, "npm.pid"), "utf8").catch(() => "")).not.toBe("");
   child.kill(signal);
   expect(await outcome).toMatchObject({ code: 0 });
   expect(await readdir(cache())).toEqual([]);

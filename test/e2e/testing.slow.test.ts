@@ -184,6 +184,6 @@ test("a program that is killed leaves neither processes nor files", async () => 
   const children = (await readFile(`/proc/${child.pid}/task/${child.pid}/children`, "utf8")).trim().split(" ");
   expect(children).toHaveLength(2);
   child.kill("SIGKILL");
-  await expect.poll(() => existsSync(folder), { timeout: 30_000 }).toBe(false);
-  await expect.poll(() => children.some((pid) => existsSync(`/proc/${pid}/exe`)), { timeout: 30_000 }).toBe(false);
+  await expect.poll(() => existsSync(folder)).toBe(false);
+  await expect.poll(() => children.some((pid) => existsSync(`/proc/${pid}/exe`))).toBe(false);
 });

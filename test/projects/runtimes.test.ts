@@ -192,7 +192,7 @@ test("fanout deploy, in a folder with nothing but the two packages", async () =>
   await project.run("cp deploy.env .dev.vars");
   const { found: url } = await project.start("wrangler dev --port 0 --ip 127.0.0.1", /(http:\/\/127\.0\.0\.1:\d+)/);
   const statusOf = async (path: string, init?: RequestInit) => (await fetch(`${url}${path}`, init)).status;
-  await expect.poll(() => statusOf("/-/health").catch(String), { timeout: 60_000 }).toBe(200);
+  await expect.poll(() => statusOf("/-/health").catch(String)).toBe(200);
   expect(await statusOf("/news", { method: "POST", body: "stranger" })).toBe(401);
   const fanout = new Fanout(url, { token });
   onTestFinished(() => fanout.close());

@@ -264,7 +264,7 @@ export async function expectText(url: string, text: string): Promise<Page> {
   page.on("pageerror", (error) => problems.push(String(error)));
   await page.goto(url, { timeout: 60_000 });
   const shown = () => page.evaluate<string>("document.body.innerText");
-  await expect.poll(async () => problems.join("\n") || (await shown()).trim(), { timeout: 60_000 }).toBe(text);
+  await expect.poll(async () => problems.join("\n") || (await shown()).trim()).toBe(text);
   expect(problems).toEqual([]);
   return page;
 }

@@ -78,7 +78,8 @@ export async function runTrial(trial: Trial): Promise<Outcome> {
     const announced = new Follower(requests, "said", await requests.post("said", "0"));
     const counts = { posted: 0, given: 0 };
     const isOver = { value: false };
-    const announcing = announceUntilOver(trial, isOver, async () => {
+    const dice = new Dice(trial.seed);
+    const announcing = announceUntilOver(dice.split(), isOver, async () => {
       announcer.stdin.write(`${++counts.given}\n`);
       await requests.post("judged", String(++counts.posted), `judge-${counts.posted}`);
       await announced.poll();
@@ -87,7 +88,7 @@ export async function runTrial(trial: Trial): Promise<Outcome> {
     announcing.catch(() => {
       isOver.value = true;
     });
-    const faults = await fail(trial, network, restart, isOver);
+    const faults = await fail(trial, dice, network, restart, isOver);
     isOver.value = true;
     await announcing;
     await until(
@@ -122,12 +123,7 @@ function end(pid: number): void {
   }
 }
 
-async function announceUntilOver(
-  { seed }: Trial,
-  isOver: { value: boolean },
-  announce: () => Promise<void>,
-): Promise<void> {
-  const dice = new Dice(seed, 1);
+async function announceUntilOver(dice: Dice, isOver: { value: boolean }, announce: () => Promise<void>): Promise<void> {
   while (!isOver.value) {
     await announce();
     await sleep(dice.below(100));
@@ -136,12 +132,12 @@ async function announceUntilOver(
 
 /** Causes faults for the given time, unless it is over before; returns how many. */
 async function fail(
-  { seconds, seed, onFault }: Trial,
+  { seconds, onFault }: Trial,
+  dice: Dice,
   network: Network,
   restart: () => Promise<void>,
   isOver: { value: boolean },
 ): Promise<number> {
-  const dice = new Dice(seed);
   const faults: [what: string, act: () => void | Promise<void>][] = [
     ["connections break", () => network.cut()],
     ["connections break", () => network.cut()],

@@ -1,8 +1,9 @@
 /**
  * Request bodies. Clients may send them slowly and in tiny pieces, so each body has deadlines, and all bodies of a
- * Worker share a memory budget, which a body uses from its first byte until its request is done.
+ * Worker share a memory budget, which a body uses from its first byte until its request is done, or its client has gone.
  */
 import { Denial, retryAfter } from "../denial.ts";
+import { onDisconnect } from "./disconnect.ts";
 
 /** Most bytes of a body, which is what one delivery along a link can carry. */
 export const MAX_BODY = 1_000_000;
@@ -38,6 +39,7 @@ const buffers = new Set<Buffer>();
 export async function withBody<T>(request: Request, use: (body: Uint8Array) => Promise<T>): Promise<T> {
   const buffer = new Buffer();
   buffers.add(buffer);
+  onDisconnect(request, () => buffers.delete(buffer));
   try {
     await fill(buffer, request);
     return await use(buffer.filled);

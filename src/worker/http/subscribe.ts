@@ -20,6 +20,7 @@ import { placeConnection } from "../placement.ts";
 import { chargeAddress, OBJECT_COST } from "../rate-limit.ts";
 import { ERROR, POSITION } from "../responses.ts";
 import type { Settings } from "../settings.ts";
+import { onDisconnect } from "./disconnect.ts";
 import { encodeShared } from "./shared-text.ts";
 
 /**
@@ -169,12 +170,6 @@ function bodyOf(pull: (reader: StreamReader) => void, cancel: () => void): Reada
     },
     { highWaterMark: 0 },
   );
-}
-
-/** Calls `act` when the client has gone, which the runtime reports by the request's signal only. */
-function onDisconnect({ signal }: Request, act: () => void): void {
-  if (signal.aborted) act();
-  else signal.addEventListener("abort", act);
 }
 
 // --- headers and denials

@@ -3,9 +3,13 @@
 export class Dice {
   #state: number;
 
-  /** @param index tells apart the dice of one seed */
-  constructor(seed: number, index = 0) {
-    this.#state = Math.imul(seed ^ Math.imul(index + 1, 0x9e3779b9), 0x85ebca6b);
+  constructor(seed: number) {
+    this.#state = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b);
+  }
+
+  /** Returns other dice, whose decisions don't depend on how often these are used afterwards. */
+  split(): Dice {
+    return new Dice(this.below(2 ** 32));
   }
 
   /** Returns a number from 0 up to `limit`, which it never is (Mulberry32). */

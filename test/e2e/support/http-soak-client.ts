@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { EventSource } from "eventsource";
 import { Network } from "../../../tools/faults/network.ts";
+import type { Dice } from "./dice.ts";
 import { PAUSE, ProgressOf, type SoakLog } from "./soak-client.ts";
 
 export class HttpSoakClient {
@@ -13,12 +14,14 @@ export class HttpSoakClient {
   readonly #log: SoakLog;
   readonly #network: Network;
   readonly #source: EventSource;
+  readonly #dice: Dice;
   #announced = 0;
 
-  private constructor(name: string, channels: string[], log: SoakLog, network: Network) {
+  private constructor(name: string, channels: string[], log: SoakLog, network: Network, dice: Dice) {
     this.#name = name;
     this.#log = log;
     this.#network = network;
+    this.#dice = dice;
     const [home = "all", ...others] = channels;
     // The order of positions in the ids of the stream's events.
     const all = [...new Set([...channels, "all"])];
@@ -36,9 +39,12 @@ export class HttpSoakClient {
     });
   }
 
-  /** @param url returns the server's current URL */
-  static async start(name: string, channels: string[], log: SoakLog, url: () => string): Promise<HttpSoakClient> {
-    return new HttpSoakClient(name, channels, log, await Network.start(url));
+  /**
+   * @param url returns the server's current URL
+   * @param dice draws its pauses
+   */
+  static async start(name: string, channels: string[], log: SoakLog, url: () => string, dice: Dice) {
+    return new HttpSoakClient(name, channels, log, await Network.start(url), dice);
   }
 
   /** Breaks its connections. */
@@ -73,7 +79,7 @@ export class HttpSoakClient {
       } catch {
         // The network failed.
       }
-      await sleep(Math.random() * PAUSE);
+      await sleep(this.#dice.below(PAUSE));
     }
   }
 

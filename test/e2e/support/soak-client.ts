@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isTemporary, type Refusal } from "../../../src/protocol/errors.ts";
 import { parseReply } from "../../../src/protocol/replies.ts";
+import type { Dice } from "./dice.ts";
 import { TestClient } from "./test-client.ts";
 
 /** A log of all clients: the messages they received, and violated guarantees. */
@@ -132,6 +133,7 @@ export class SoakClient {
   readonly #home: string;
   readonly #log: SoakLog;
   readonly #url: () => string;
+  readonly #dice: Dice;
   #connection: TestClient | undefined;
   #pending: Announcement | undefined;
   #announced = 0;
@@ -140,12 +142,14 @@ export class SoakClient {
   /**
    * @param channels the channels it counts; it connects to the first one
    * @param url returns the server's current URL
+   * @param dice draws its pauses
    */
-  constructor(name: string, channels: string[], log: SoakLog, url: () => string) {
+  constructor(name: string, channels: string[], log: SoakLog, url: () => string, dice: Dice) {
     this.#name = name;
     this.#home = channels[0] ?? "all";
     this.#log = log;
     this.#url = url;
+    this.#dice = dice;
     this.#progress = new ProgressOf(name, channels, log);
   }
 
@@ -157,7 +161,7 @@ export class SoakClient {
       } catch (error) {
         if (!this.#isStopped) this.#log.ended(String(error));
       }
-      await sleep(Math.random() * PAUSE);
+      await sleep(this.#dice.below(PAUSE));
     }
   }
 
@@ -249,7 +253,7 @@ export class SoakClient {
   /** Retries what failed, if the error is temporary. */
   async #retryLater(line: string, { code, command }: Refusal): Promise<void> {
     const connection = this.#connection;
-    await sleep(Math.random() * PAUSE);
+    await sleep(this.#dice.below(PAUSE));
     if (this.#connection !== connection) return;
     if (!isTemporary(code) && code !== "uncertain") this.#log.faults.push(line);
     else if (command === "once") this.#retry();

@@ -138,6 +138,8 @@ export class Seat {
   readonly truth: MemberTruth;
   readonly #soak: PresenceSoak;
   readonly #dice: Dice;
+  /** Draws pauses, of which there are more when the server is slow. */
+  readonly #pauses: Dice;
   readonly #home: string;
   readonly #isAlone: boolean;
   readonly #stopped = Promise.withResolvers<void>();
@@ -151,6 +153,7 @@ export class Seat {
     this.#soak = soak;
     this.truth = truth;
     this.#dice = dice;
+    this.#pauses = dice.split();
     this.#home = home;
     this.#isAlone = isAlone;
   }
@@ -220,7 +223,7 @@ export class Seat {
     while (!this.#isOver) {
       const connection = await this.#connect();
       if (connection && (await this.#enter(connection, data))) return connection;
-      await this.#wait(Math.random() * PAUSE);
+      await this.#wait(this.#pauses.below(PAUSE));
     }
     return undefined;
   }
@@ -277,7 +280,7 @@ export class Seat {
           const isExpected = reply.kind === "error" && (isTemporary(reply.code) || reply.code === "uncertain");
           if (!isExpected) this.#soak.faults.push(`${this.truth.name} read '${line}' after '${command}'`);
         }
-        await sleep(Math.random() * PAUSE);
+        await sleep(this.#pauses.below(PAUSE));
       }
     } catch {
       return false;
@@ -292,6 +295,7 @@ export class Watcher {
   readonly #soak: PresenceSoak;
   readonly #name: string;
   readonly #home: string;
+  readonly #dice: Dice;
   #position: number | undefined;
   /** Whether this connection delivers changes from the position on. */
   #isLive = false;
@@ -299,11 +303,13 @@ export class Watcher {
   #isOver = false;
   #onChange = () => {};
 
-  constructor(soak: PresenceSoak, name: string, channel: string, home: string) {
+  /** @param dice draws its pauses */
+  constructor(soak: PresenceSoak, name: string, channel: string, home: string, dice: Dice) {
     this.#soak = soak;
     this.#name = name;
     this.channel = channel;
     this.#home = home;
+    this.#dice = dice;
   }
 
   /** Connects, and reconnects until it is stopped. */
@@ -314,7 +320,7 @@ export class Watcher {
       } catch {
         // Its connection has ended.
       }
-      await sleep(Math.random() * PAUSE);
+      await sleep(this.#dice.below(PAUSE));
     }
   }
 
@@ -353,7 +359,7 @@ export class Watcher {
       if (reply.kind === "message" && this.#isLive) this.#receive(reply.message);
       else if (reply.kind === "position") this.#resumeAt(reply.position);
       else if (reply.kind === "error" && isTemporary(reply.code)) {
-        await sleep(Math.random() * PAUSE);
+        await sleep(this.#dice.below(PAUSE));
         subscribe();
       } else this.#fault(`read '${line}'`);
     }

@@ -49,7 +49,7 @@ test("announcements by HTTP are counted, even on channels without connections", 
   const before = await metric("announcements_total");
   const body = Array.from({ length: 25 }, (_, i) => String(i)).join("\n");
   await exports.default.fetch(`http://fanout.test/${unique("news")}`, { method: "POST", body });
-  await expect.poll(() => metric("announcements_total"), { timeout: 30_000 }).toBe(before + 25);
+  await expect.poll(() => metric("announcements_total")).toBe(before + 25);
   await keeper.close();
 });
 
@@ -59,7 +59,7 @@ test("announcements with a key are counted in all transports, and once on their 
   const before = await metric("announcements_total");
   talker.send(`once a ${here} x\nonce a ${here} x\nonce b ${here} y\nonce a ${there} z`);
   await talker.ping();
-  await expect.poll(() => metric("announcements_total"), { timeout: 30_000 }).toBe(before + 3);
+  await expect.poll(() => metric("announcements_total")).toBe(before + 3);
   await talker.close();
 });
 
@@ -89,7 +89,7 @@ test("resumes, refusals and closes are counted by cause", async () => {
   await client.ping();
   // Counts that could still be forgotten aren't reported.
   const now = () => Promise.all(names.map(metric));
-  await expect.poll(now, { timeout: 30_000 }).toEqual([Number(before[0]) + 1, Number(before[1]) + 2]);
+  await expect.poll(now).toEqual([Number(before[0]) + 1, Number(before[1]) + 2]);
 });
 
 test("members are a gauge, and their changes are counted by kind", async () => {
@@ -103,10 +103,10 @@ test("members are a gauge, and their changes are counted by kind", async () => {
   expect(await one.ping()).toEqual([]);
   other.send(`enter ${news} ann 2\nenter ${news} bob`);
   expect(await other.ping()).toEqual([]);
-  await expect.poll(now, { timeout: 30_000 }).toEqual(since(2, 2, 2, 0));
+  await expect.poll(now).toEqual(since(2, 2, 2, 0));
   one.send(`leave ${news}`);
   expect(await one.ping()).toEqual([]);
-  await expect.poll(now, { timeout: 30_000 }).toEqual(since(1, 2, 2, 1));
+  await expect.poll(now).toEqual(since(1, 2, 2, 1));
 });
 
 test("failures are logged with a rate limit, and without clients' data", async () => {

@@ -17,6 +17,7 @@ beforeEach(async () => {
 class Sending {
   isCancelled = false;
   readonly request: Request;
+  readonly #client = new AbortController();
   #sink: ReadableStreamDefaultController<Uint8Array> | undefined;
 
   constructor(headers: Record<string, string> = {}) {
@@ -28,7 +29,7 @@ class Sending {
         this.isCancelled = true;
       },
     });
-    this.request = new Request("http://fanout.test/", { method: "POST", body, headers });
+    this.request = new Request("http://fanout.test/", { method: "POST", body, headers, signal: this.#client.signal });
   }
 
   send(bytes: number, of = "x"): this {
@@ -39,6 +40,10 @@ class Sending {
   end(): this {
     this.#sink?.close();
     return this;
+  }
+
+  leave(): void {
+    this.#client.abort();
   }
 
   breakOff(): void {
@@ -133,6 +138,15 @@ describe("a body is refused, and no longer read, if it", () => {
     expect(await Promise.all(others)).toEqual(Array(15).fill("used"));
     expect(await outcome(full())).toHaveLength(1_000_000);
   });
+});
+
+test("bodies of clients that have gone stop counting at once", async () => {
+  const bodies = Array.from({ length: 16 }, () => new Sending().send(1_000_000));
+  for (const body of bodies) void outcome(body);
+  await read();
+  expect(await outcome(full())).toBe(503);
+  for (const body of bodies) body.leave();
+  expect(await outcome(full())).toHaveLength(1_000_000);
 });
 
 test("bodies of cancelled requests stop counting after a minute", async () => {

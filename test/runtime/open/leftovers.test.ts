@@ -1,7 +1,7 @@
 /** Unused channels leave nothing in storage, however many a client uses. */
 import { runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import worker from "../../../src/worker.ts";
 import { Client, closeAll } from "../support/client.ts";
 import { expectDelivery, sendAll } from "../support/connections.ts";
@@ -65,13 +65,11 @@ describe("a stream leaves no connection at its object", () => {
    * something, the Worker would end its connection in any case.
    */
   const expectConnections = (room: string, count: number) =>
-    vi.waitFor(
-      async () => {
-        const sockets = await runInDurableObject(object(room), (_, context) => context.getWebSockets().length);
-        expect(sockets).toBe(count);
-      },
-      { interval: 10, timeout: 50_000 },
-    );
+    expect
+      .poll(() => runInDurableObject(object(room), (_, context) => context.getWebSockets().length), {
+        timeout: 50_000,
+      })
+      .toBe(count);
 
   test("when its client leaves", async () => {
     const room = unique("room");
@@ -105,8 +103,7 @@ describe("a stream leaves no connection at its object", () => {
 
 describe("the storage", () => {
   /** Polls an object until it is idle, for which there is no event. */
-  const expectEmpty = (name: string) =>
-    vi.waitFor(async () => expect(await rows(name)).toEqual([]), { interval: 100, timeout: 60_000 });
+  const expectEmpty = (name: string) => expect.poll(() => rows(name)).toEqual([]);
 
   test("of an unused object is empty", async () => {
     const [room, home, third] = [unique("room"), unique("home"), unique("third")];

@@ -1,5 +1,5 @@
 /** Objects count what they do, and report their counters to the root of `all` when their last connection closes. */
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Client, closeAll } from "../support/client.ts";
 import { pass, stopClock } from "../support/clock.ts";
 import { expectDelivery, sendAll } from "../support/connections.ts";
@@ -109,10 +109,7 @@ describe("totals", () => {
     await answer.begun();
     await leaver.close();
     // Its object unlinks and reports its counters.
-    await vi.waitFor(
-      async () => expect(await keys("all", "downstream:")).toEqual([`downstream:${homes.other}`]),
-      4_000,
-    );
+    await expect.poll(() => keys("all", "downstream:")).toEqual([`downstream:${homes.other}`]);
     answer.release();
     const expected = { "total connections": 3, "total announcements": 1 };
     expect(await told).toMatchObject(expected);

@@ -1,6 +1,6 @@
 /** Connections whose token has expired are closed, and no others. */
 import { runDurableObjectAlarm } from "cloudflare:test";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Client, type Closing, closeAll } from "../support/client.ts";
 import { pass, stopClock } from "../support/clock.ts";
 import { expectDelivery, expectNoMore, sendAll } from "../support/connections.ts";
@@ -156,7 +156,7 @@ describe("an alarm", () => {
       expect(await alarmOf(room)).toBe(alarmFor(left));
       await client.close();
       // The object is still in memory, but its storage is empty.
-      await vi.waitFor(async () => expect(await rows(room)).toEqual([]), { timeout: 60_000 });
+      await expect.poll(() => rows(room)).toEqual([]);
     }
   });
 

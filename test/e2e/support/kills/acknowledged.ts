@@ -15,7 +15,7 @@ interface Start {
 }
 
 export function acknowledged(run: Run): Killing {
-  const dice = new Dice(SEED, 2);
+  const dice = new Dice(SEED + 2);
   const [cursor, record] = [run.file("acknowledged"), run.file("acknowledged.record")];
   const words = run.subscribe(cursor, record, "--ack", "3");
   const kills = { program: 0, consumer: 0 };

@@ -13,7 +13,7 @@ import { TcpRecorder } from "./tcp-recorder.ts";
 const CLIENTS = 3;
 
 export async function bridged(run: Run): Promise<Killing> {
-  const dice = new Dice(SEED, 3);
+  const dice = new Dice(SEED + 3);
   const address = `127.0.0.1:${await freePort()}`;
   const begin = async () => {
     const child = start(["bridge", "--to", run.url, "--listen", address]);
@@ -25,7 +25,7 @@ export async function bridged(run: Run): Promise<Killing> {
   const subscriber = await subscribed(run);
   const clients = Array.from({ length: CLIENTS }, (_, i) => {
     const words = { address, channel: "news", own: "said", messages: run };
-    return new TcpRecorder(`client${i}`, { ...words, dice: new Dice(SEED, 10 + i) });
+    return new TcpRecorder(`client${i}`, { ...words, dice: new Dice(SEED + 10 + i) });
   });
   const running = clients.map((client) =>
     client.run(() => {

@@ -8,7 +8,7 @@ import { openPipe, startConsumer, startProgram } from "./pipelines.ts";
 import { type Killing, LIFE, positionIn, type Run } from "./run.ts";
 
 export function piped(run: Run): Killing {
-  const dice = new Dice(SEED, 1);
+  const dice = new Dice(SEED + 1);
   const [cursor, record] = [run.file("piped"), run.file("piped.record")];
   const words = run.subscribe(cursor, record);
   const pipe = openPipe(run.folder);
