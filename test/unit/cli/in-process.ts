@@ -14,7 +14,8 @@ export interface Closed {
 /** What a run of the program finds. */
 export interface Surroundings {
   env?: Record<string, string>;
-  input?: AsyncIterable<Uint8Array>;
+  /** Returns standard input: a new one for each run. */
+  input?: () => AsyncIterable<Uint8Array>;
   /** Replies to each line that the program sends: lines, and the end of the connection. */
   reply?: (line: string) => (string | Closed)[];
   /** Responds to requests of `fetch`. */
@@ -84,7 +85,7 @@ function forgetting(emitter: EventEmitter, ...names: string[]): () => void {
 
 /** Runs the program to its end; returns its exit code, its output, and the lines that it sent. */
 export async function runHere(words: string[], surroundings: Surroundings = {}) {
-  const { env = {}, input = Readable.from([]), respond, unwritable, fault, signal, isKilled } = surroundings;
+  const { env = {}, input = () => Readable.from([]), respond, unwritable, fault, signal, isKilled } = surroundings;
   let [code, out, err, sent]: [number | undefined, string, string, string] = [undefined, "", "", ""];
   const forget = [
     forgetting(process, "SIGINT", "SIGTERM", "uncaughtException"),
@@ -100,7 +101,7 @@ export async function runHere(words: string[], surroundings: Surroundings = {}) 
   vi.stubGlobal("fetch", respond ?? (() => Promise.reject(new TypeError("fetch failed"))));
   for (const name of ["FANOUT_URL", "FANOUT_TOKEN", "TOKEN_SECRET"]) vi.stubEnv(name, env[name]);
   const stdin = Object.getOwnPropertyDescriptor(process, "stdin") ?? {};
-  Object.defineProperty(process, "stdin", { configurable: true, value: Readable.from(input) });
+  Object.defineProperty(process, "stdin", { configurable: true, value: Readable.from(input()) });
   const spies = [
     vi.spyOn(process, "argv", "get").mockReturnValue(["node", "fanout", ...words]),
     vi.spyOn(process, "exit").mockImplementation((given) => {

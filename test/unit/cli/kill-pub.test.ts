@@ -49,7 +49,7 @@ async function run(server: Server, chunks: string[], killBefore = Number.POSITIV
     }
   }
   const words = ["pub", "ws://localhost", "news", "--key", "job", "--json"];
-  const { code } = await runHere(words, { reply, consume, input: input(), isKilled });
+  const { code } = await runHere(words, { reply, consume, input, isKilled });
   return { code, printed, isKilled: isKilled() };
 }
 
