@@ -36,7 +36,7 @@ export interface Surroundings {
 class Ended extends Error {}
 
 /** A server that greets, and replies as a function says; without one, the connection can't be opened. */
-function socketOf({ reply }: Surroundings, sent: (line: string) => void) {
+function socketOf({ reply }: Surroundings, sent: (line: string) => void, closed: () => void) {
   return class {
     onmessage: ((event: { data: string }) => void) | null = null;
     onclose: ((event: { code: number; reason: string }) => void) | null = null;
@@ -67,7 +67,9 @@ function socketOf({ reply }: Surroundings, sent: (line: string) => void) {
       }
     }
 
-    close(): void {}
+    close(): void {
+      closed();
+    }
   };
 }
 
@@ -83,10 +85,14 @@ function forgetting(emitter: EventEmitter, ...names: string[]): () => void {
   };
 }
 
-/** Runs the program to its end; returns its exit code, its output, and the lines that it sent. */
+/**
+ * Runs the program to its end; returns its exit code, its output, the lines that it sent, and whether it closed a
+ * connection.
+ */
 export async function runHere(words: string[], surroundings: Surroundings = {}) {
   const { env = {}, input = () => Readable.from([]), respond, unwritable, fault, signal, isKilled } = surroundings;
   let [code, out, err, sent]: [number | undefined, string, string, string] = [undefined, "", "", ""];
+  let isClosed = false;
   const forget = [
     forgetting(process, "SIGINT", "SIGTERM", "uncaughtException"),
     forgetting(process.stdout, "error"),
@@ -96,7 +102,11 @@ export async function runHere(words: string[], surroundings: Surroundings = {}) 
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
   vi.stubGlobal(
     "WebSocket",
-    socketOf(surroundings, (line) => (sent += `${line}\n`)),
+    socketOf(
+      surroundings,
+      (line) => (sent += `${line}\n`),
+      () => (isClosed = true),
+    ),
   );
   vi.stubGlobal("fetch", respond ?? (() => Promise.reject(new TypeError("fetch failed"))));
   for (const name of ["FANOUT_URL", "FANOUT_TOKEN", "TOKEN_SECRET"]) vi.stubEnv(name, env[name]);
@@ -134,7 +144,7 @@ export async function runHere(words: string[], surroundings: Surroundings = {}) 
       if (signal && `${out}${err}${sent}`.includes(signal[1])) interrupt(signal[0]);
     }
     if (isOver) await run;
-    return { code, out, err, sent };
+    return { code, out, err, sent, isClosed };
   } finally {
     for (const spy of spies) spy.mockRestore();
     for (const removeAll of forget) removeAll();
