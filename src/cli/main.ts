@@ -32,6 +32,7 @@ import {
   wholeNumber,
   workerName,
 } from "./values.ts";
+import { visible } from "./visible.ts";
 
 const ENDINGS = `
 Exit codes: 0 success, 1 the doctor found something bad, 2 invalid command line, 3 messages have expired or were lost,
@@ -95,6 +96,12 @@ const OTHER_NAMES: Record<string, string> = {
   start: "serve",
 };
 
+/** Puts an error on one line, though it may quote any argument; commander's suggestion follows on the next line. */
+function onOneLine(text: string): string {
+  const [, error = "", suggestion = ""] = /^(.*?)(\n\(Did you mean [^\n]+\))?\n$/s.exec(text) ?? [];
+  return `${visible(error)}${suggestion}\n`;
+}
+
 /** Adds the command that was meant to the error about an unknown one. */
 function withSuggestion(text: string): string {
   const [error, name = ""] = /^error: unknown command '(\w+)'(?=\n$)/.exec(text) ?? [];
@@ -103,7 +110,7 @@ function withSuggestion(text: string): string {
 }
 
 const program = new Command("fanout")
-  .configureOutput({ outputError: (text, write) => write(withSuggestion(text)) })
+  .configureOutput({ outputError: (text, write) => write(withSuggestion(onOneLine(text))) })
   .description("Publish and subscribe with a Fanout server, run one, and deploy one.")
   .version(VERSION)
   .addHelpText("after", ENDINGS)

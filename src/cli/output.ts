@@ -36,7 +36,7 @@ export function printAsIs(line: string): Promise<void> {
   });
 }
 
-/** Prints a line on standard error. At a terminal, control characters are escaped. */
+/** Prints a line on standard error, with control characters escaped. */
 export function remark(line: string): void {
-  process.stderr.write(`fanout: ${process.stderr.isTTY ? visible(line) : line}\n`);
+  process.stderr.write(`fanout: ${visible(line)}\n`);
 }

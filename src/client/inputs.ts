@@ -3,8 +3,10 @@
 /** @throws TypeError unless `isValid` */
 export function demand(isValid: boolean, name: string, value: unknown, what: string): asserts isValid {
   if (isValid) return;
-  const text = typeof value === "string" ? JSON.stringify(value.slice(0, 40)) : String(value);
-  throw new TypeError(`${name} is ${Object(value) === value ? `of type ${typeof value}` : text}; it takes ${what}`);
+  let text = `of type ${typeof value}`;
+  if (typeof value === "string") text = JSON.stringify(value.slice(0, 40));
+  else if (Object(value) !== value) text = String(value);
+  throw new TypeError(`${name} is ${text}; it takes ${what}`);
 }
 
 /**
@@ -57,21 +59,25 @@ export function checkFunction(value: unknown, name: string): void {
 
 /** @throws TypeError that names the first invalid option */
 export function checkOptions(options: object): void {
-  const isObject = typeof options === "object" && !Array.isArray(options);
-  demand(!!options && isObject, "`options`", options, "an object, not an array");
+  demand(
+    typeof options === "object" && !!options && !Array.isArray(options),
+    "`options`",
+    options,
+    "an object, not an array",
+  );
   for (const [key, value] of Object.entries(options)) if (value !== undefined) checkOption(key, value);
 }
 
 /** @throws TypeError unless `value` suits the option `key`; programs may have other options */
 function checkOption(key: string, value: unknown): void {
   const name = `the option \`${key}\``;
-  if (/^(on[A-Z]|debug$)/.test(key)) checkFunction(value, name);
+  if (/^on[A-Z]|^debug$/.test(key)) checkFunction(value, name);
   if (/^(timeout|within)$/.test(key)) demand(typeof value === "number" && value >= 0, name, value, "milliseconds");
   if (key === "overflow") demand(value === "end" || value === "oldest", name, value, "`end` or `oldest`");
   if (key === "codec") checkFunction(Object(value).decode, `${name}.decode`);
   if (/^(since|last|buffer|rate)$/.test(key)) {
     const least = key === "since" ? 0 : 1;
-    const what = `a whole number from ${least} up; stored values need \`Number(…)\``;
-    demand(Number.isSafeInteger(value) && Number(value) >= least, name, value, what);
+    const isValid = Number.isSafeInteger(value) && Number(value) >= least;
+    demand(isValid, name, value, `a whole number from ${least} up; stored values need \`Number(…)\``);
   }
 }

@@ -1,13 +1,14 @@
 /** The React hook for a channel. */
 import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 import type { AnnounceOptions, Codec, SubscribeOptions } from "../client/fanout.ts";
+import { checkOptions, demand } from "../client/inputs.ts";
 import { DISABLED_STORE, type Subscribed, storeOf, type View } from "./view.ts";
 
 export interface ChannelOptions<Data = string>
   extends Pick<SubscribeOptions<Data>, "since" | "last" | "codec" | "onMessage" | "onInvalid"> {
   /** Subscribes only while true; default: true. */
   enabled?: boolean | undefined;
-  /** Most messages and gaps in the view; the newest 100, or `last` if that is more. */
+  /** Most messages and gaps in the view, at least 1; the newest 100, or `last` if that is more. */
   limit?: number | undefined;
 }
 
@@ -53,7 +54,9 @@ export function useChannel<Data>(
   channel: string,
   options: ChannelOptions<Data> = {},
 ): ChannelView<Data> {
+  checkOptions(options);
   const { last, limit = Math.max(LIMIT, last ?? 0), enabled = true } = options;
+  demand(Number.isSafeInteger(limit) && limit > 0, "the option `limit`", limit, "a whole number from 1 up");
   const latest = useRef(options);
   // Must run before the effect that subscribes.
   useEffect(() => {
@@ -78,7 +81,8 @@ export function useChannel<Data>(
   }, [fanout, channel, last, limit, enabled]);
   const view = useSyncExternalStore<View<Data>>(store.subscribe, store.read, () => store.first);
   const announce = useCallback(
-    (data: Data, options: AnnounceOptions = {}) => {
+    async (data: Data, options: AnnounceOptions = {}) => {
+      checkOptions(options);
       const { codec } = latest.current;
       return fanout.announce(channel, data, { ...options, ...(codec && { codec }) });
     },

@@ -1,5 +1,6 @@
 /** The React hook for the members of a channel. */
 import { useMemo, useSyncExternalStore } from "react";
+import { checkOptions } from "../client/inputs.ts";
 import { DISABLED_MEMBERS, type Followed, type MembersView, membersStoreOf } from "./members-view.ts";
 
 export interface MembersOptions {
@@ -14,9 +15,10 @@ export interface MembersClient {
 
 /**
  * Follows the members of a channel while the component is mounted. A change of client, channel or `enabled` starts over.
- * @throws Error, for an error boundary, if the channel is invalid
+ * @throws Error, for an error boundary, if the channel or an option is invalid
  */
 export function useMembers(fanout: MembersClient, channel: string, options: MembersOptions = {}): MembersView {
+  checkOptions(options);
   const { enabled = true } = options;
   const store = useMemo(
     () => (enabled ? membersStoreOf(() => fanout.members(channel)) : DISABLED_MEMBERS),

@@ -22,9 +22,11 @@ export class Fanout extends WorkerEntrypoint<Env> {
   async announce(
     channel: string,
     messages: string | string[],
-    { key }: { key?: string | undefined } = {},
+    options: { key?: string | undefined } = {},
   ): Promise<number | null> {
     return explained(this.env, "announce", async () => {
+      checkObject(options);
+      const { key } = options;
       checkTypes(channel, [messages].flat(), key);
       checkAnnounce(undefined, channel);
       const { limits } = readSettings({ ...this.env });
@@ -62,6 +64,12 @@ function checkTypes(channel: unknown, messages: unknown[], key: unknown): void {
     (!messages.every(isText) && "a message isn't text; pass text, such as from JSON.stringify") ||
     (key !== undefined && !isText(key) && "the option 'key' isn't text; pass text");
   if (fault) throw new Denial(400, "invalid", fault);
+}
+
+/** @throws Denial if options aren't an object */
+function checkObject(options: unknown): void {
+  if (typeof options === "object" && options !== null && !Array.isArray(options)) return;
+  throw new Denial(400, "invalid", "the options aren't an object; pass for example { key: 'order-17' }");
 }
 
 /** Counts and logs failures, and reports errors in the settings, like HTTP responses do. */
