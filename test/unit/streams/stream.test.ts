@@ -6,6 +6,7 @@ import { lineStream } from "../../../src/streams/line-stream.ts";
 import { openStream, type StreamFormat } from "../../../src/streams/stream.ts";
 import { nextPiece } from "../../simulation/streams/pieces.ts";
 import { Time } from "../../simulation/streams/time.ts";
+import { until } from "../until.ts";
 import { ObjectEnd, pass, settle } from "./object-end.ts";
 
 const GREETING = "debug!connected...\n";
@@ -27,7 +28,7 @@ async function reading(make: Make) {
   const read = async () => {
     for (let text = await nextPiece(stream); text !== undefined; text = await nextPiece(stream)) {
       client.text += text;
-      while (!client.reads) await Promise.resolve();
+      await until(() => client.reads);
     }
     client.end = "ended";
   };
