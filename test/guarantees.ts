@@ -274,6 +274,8 @@ export const GUARANTEES: Record<string, Record<string, string>> = {
     "command-secrets": "but without `FANOUT_TOKEN` and `TOKEN_SECRET`",
     "terminal-safe": "**Terminals** get control characters escaped",
     "pub-text": "refuses bytes that aren't UTF-8, with the number of the line",
+    "pub-repeats":
+      "run the command again with the same key and input: lines that the server has retained are not announced again",
     "exit-codes": "| 2 | invalid command line |",
     "bridge-resumes":
       "resumes at its position after lost connections, deployments and moves, so the programs don't notice them",

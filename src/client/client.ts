@@ -5,17 +5,8 @@ import { Channel } from "./channel.ts";
 import { Connection, type ConnectionListener } from "./connection.ts";
 import { type Cancel, type Environment, environmentOf } from "./environment.ts";
 import { Refused } from "./errors.ts";
-import {
-  checkChannel,
-  checkData,
-  checkFunction,
-  checkKey,
-  checkMessage,
-  checkOptions,
-  checkSubject,
-  demand,
-} from "./inputs.ts";
-import { add, emit, type Listeners } from "./listeners.ts";
+import { checkChannel, checkData, checkKey, checkMessage, checkOptions, checkSubject } from "./inputs.ts";
+import { add, addFor, emit, type Listeners } from "./listeners.ts";
 import { Outbox } from "./outbox.ts";
 import { Pace } from "./pace.ts";
 import { Presences } from "./presences.ts";
@@ -54,8 +45,8 @@ function identity(data: unknown): unknown {
 }
 
 /** Returns the codec of a call; the types ensure that its data suits the client's codec if the call has none. */
-function codecOf<T>(own: Codec<T> | undefined, common: Codec<unknown> | undefined): Codec<T>;
-function codecOf(own: Codec<unknown> | undefined, common = TEXT): Codec<unknown> {
+function codecOf<T>(own?: Codec<T>, common?: Codec<unknown>): Codec<T>;
+function codecOf(own?: Codec<unknown>, common = TEXT): Codec<unknown> {
   return own ?? common;
 }
 
@@ -102,11 +93,8 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
 
   // --- for programs
 
-  readonly on = (kind: "state", listener: (change: Change) => void): (() => void) => {
-    demand(kind === "state", "the event", kind, "state");
-    checkFunction(listener, "the listener");
-    return add(this.#listeners, listener);
-  };
+  readonly on = (kind: "state", listener: (change: Change) => void): (() => void) =>
+    addFor({ state: this.#listeners }, kind, listener);
 
   readonly subscribe = <T>(channel: string, options: SubscribeOptions<T> = {}): Subscription<T> => {
     checkOptions(options);
@@ -151,7 +139,7 @@ export class Client<Data> implements Fanout<Data>, ConnectionListener {
     const name = checkSubject(channel);
     return new Roster(
       name,
-      (options) => this.subscribe(presenceOf(name), { ...options, codec: codecOf<string>(undefined, undefined) }),
+      (options) => this.subscribe(presenceOf(name), { ...options, codec: codecOf<string>() }),
       (signal) => this.#questions.list(name, signal),
     );
   };

@@ -55,22 +55,23 @@ export function checkFunction(value: unknown, name: string): void {
   demand(typeof value === "function", name, value, "a function");
 }
 
-/** Options that are whole numbers, with their least values. */
-const WHOLE: Record<string, number> = { since: 0, last: 1, buffer: 1, rate: 1 };
-
 /** @throws TypeError that names the first invalid option */
 export function checkOptions(options: object): void {
-  demand(!!options && typeof options === "object", "`options`", options, "an object");
-  for (const [key, value] of Object.entries(options)) {
-    const name = `the option \`${key}\``;
-    const least = WHOLE[key];
-    if (value === undefined) continue;
-    if (/^on[A-Z]|^debug$/.test(key)) checkFunction(value, name);
-    if (/^timeout$|^within$/.test(key)) demand(value >= 0, name, value, "milliseconds");
-    if (key === "overflow") demand(/^(end|oldest)$/.test(value), name, value, "`end` or `oldest`");
-    if (key === "codec") checkFunction(value?.decode, `${name}.decode`);
-    if (least === undefined) continue;
+  const isObject = typeof options === "object" && !Array.isArray(options);
+  demand(!!options && isObject, "`options`", options, "an object, not an array");
+  for (const [key, value] of Object.entries(options)) if (value !== undefined) checkOption(key, value);
+}
+
+/** @throws TypeError unless `value` suits the option `key`; programs may have other options */
+function checkOption(key: string, value: unknown): void {
+  const name = `the option \`${key}\``;
+  if (/^(on[A-Z]|debug$)/.test(key)) checkFunction(value, name);
+  if (/^(timeout|within)$/.test(key)) demand(typeof value === "number" && value >= 0, name, value, "milliseconds");
+  if (key === "overflow") demand(value === "end" || value === "oldest", name, value, "`end` or `oldest`");
+  if (key === "codec") checkFunction(Object(value).decode, `${name}.decode`);
+  if (/^(since|last|buffer|rate)$/.test(key)) {
+    const least = key === "since" ? 0 : 1;
     const what = `a whole number from ${least} up; stored values need \`Number(…)\``;
-    demand(Number.isSafeInteger(value) && value >= least, name, value, what);
+    demand(Number.isSafeInteger(value) && Number(value) >= least, name, value, what);
   }
 }

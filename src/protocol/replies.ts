@@ -18,9 +18,9 @@ export function formatMessage(channel: string, message: string): string {
   return `${channel}!${message}\n`;
 }
 
-/** Tells one client which command was refused, and why. */
+/** Tells one client which command was refused, and why. Sentences may quote tokens and other servers. */
 export function formatError(refusal: Refusal): string {
-  return `${DEBUG}!error ${formatRefusal(refusal)}\n`;
+  return `${DEBUG}!error ${formatRefusal(refusal).replaceAll("\n", " ")}\n`;
 }
 
 /** Tells one client that its token is accepted. @param until its expiry, in milliseconds */

@@ -3,18 +3,16 @@
  * server starts again in the same folder and at the same port. No client may miss or repeat a message, no process may
  * be left, and no lock. `MINUTES=10` runs longer; `SEED=…` repeats the decisions.
  */
-import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
-import { isAlive, serveIn } from "./support/cli-server.ts";
 import { Dice } from "./support/dice.ts";
 import { HttpSoakClient } from "./support/http-soak-client.ts";
 import { LibrarySoakClient } from "./support/library-soak-client.ts";
 import { freePort } from "./support/listening.ts";
-import { start } from "./support/program.ts";
-import { memoryOf, removeFolder, temporaryFolder } from "./support/runtime.ts";
+import { MortalServer } from "./support/mortal-server.ts";
+import { removeFolder, temporaryFolder } from "./support/runtime.ts";
 import { SEED } from "./support/seed.ts";
 import { connectionsAt } from "./support/serve.ts";
 import { SoakClient, SoakLog } from "./support/soak-client.ts";
@@ -25,78 +23,8 @@ const CHANNELS = ["all", "a", "b", "c", "d"];
 const EACH = 3;
 /** Clients with plain WebSockets, with HTTP, and with the library. */
 const CLIENTS = { plain: 20, http: 10, library: 20 };
-/** Longest time between a client's messages, and longest life of a server, in milliseconds. */
+/** Longest time between a client's messages, in milliseconds. */
 const PAUSE = 1_000;
-const LIFE = 5_000;
-/** The shares of kills that hit the command when it starts, and its runtime. */
-const AT_START = 0.2;
-const RUNTIME = 0.4;
-
-type Server = Awaited<ReturnType<typeof serveIn>>;
-
-/** A server that is killed, and starts again in the same place. */
-class Mortal {
-  readonly kills = { command: 0, runtime: 0, start: 0 };
-  /** The runtime's memory before each kill, in KiB. */
-  readonly memory: number[] = [];
-  readonly #data: string;
-  readonly #port: string;
-  readonly #dice: Dice;
-  #server: Server | undefined;
-
-  constructor(data: string, port: string, dice: Dice) {
-    this.#data = data;
-    this.#port = port;
-    this.#dice = dice;
-  }
-
-  async start(): Promise<void> {
-    this.#server = await serveIn(this.#data, ["--port", this.#port]);
-  }
-
-  /** Lives for a while, is killed, and starts again. */
-  async die(): Promise<void> {
-    await sleep(this.#dice.between(LIFE / 5, LIFE));
-    const { child, ended, runtime } = this.#running;
-    this.memory.push(await memoryOf(runtime));
-    if (this.#dice.below(1) < RUNTIME) {
-      this.kills.runtime += 1;
-      process.kill(runtime, "SIGKILL");
-      expect(await ended).toEqual([7, null]);
-    } else {
-      this.kills.command += 1;
-      child.kill("SIGKILL");
-      await ended;
-    }
-    while (this.#dice.below(1) < AT_START) await this.#dieAtStart();
-    await this.start();
-    // One runtime at a time has the folder.
-    expect(await isAlive(runtime)).toBe(false);
-  }
-
-  /** Stops as an operator would. */
-  async stop(): Promise<void> {
-    const { child, ended, runtime } = this.#running;
-    child.kill("SIGTERM");
-    expect(await ended).toEqual([0, null]);
-    expect(await isAlive(runtime)).toBe(false);
-  }
-
-  get #running(): Server {
-    if (!this.#server) throw new Error("the server isn't running");
-    return this.#server;
-  }
-
-  /** Starts the command, and kills it before it serves. */
-  async #dieAtStart(): Promise<void> {
-    this.kills.start += 1;
-    const child = start(["serve", "--port", this.#port, "--data", this.#data]);
-    const ended = once(child, "exit");
-    await sleep(this.#dice.below(700));
-    child.kill("SIGKILL");
-    await ended;
-  }
-}
 
 test(`for ${SECONDS} s of kills, no client misses or repeats a message, and nothing is left over`, {
   timeout: (SECONDS + 240) * 1_000,
@@ -107,7 +35,7 @@ test(`for ${SECONDS} s of kills, no client misses or repeats a message, and noth
   onTestFinished(() => removeFolder(folder));
   const data = join(folder, "data");
   const port = await freePort();
-  const server = new Mortal(data, port, dice.split());
+  const server = new MortalServer(data, port);
   await server.start();
   const url = `ws://127.0.0.1:${port}`;
   const log = new SoakLog();

@@ -38,6 +38,8 @@ export const EXPLAINED: Explanation[] = [
       "src/tree/router.ts": ["if (this.capacity.isChild(object)) → if (true)"],
       // There is no such row.
       "src/presence/member-rows.ts": ["part < head.parts → part <= head.parts"],
+      // There is no answer only if nothing can be written.
+      "src/bridge/tcp-client.ts": ["if (answer !== undefined) → if (true)"],
       // A member without data isn't in the map, either.
       "src/client/roster.ts": ['if (change.kind === "leave") → if (false)'],
     },

@@ -29,6 +29,19 @@ for (const event of ["unhandledRejection", "uncaughtException"]) {
   });
 }
 
+// A listener that throws would end the process: the program's, which a test keeps from exiting.
+process.emit = new Proxy(process.emit, {
+  apply(target, self, words) {
+    try {
+      return Reflect.apply(target, self, words);
+    } catch (error) {
+      if (words[0] !== "uncaughtException") throw error;
+      hasUnhandled = true;
+      return true;
+    }
+  },
+});
+
 /** Events whose listeners would act on the failures of later tests. */
 const EVENTS = ["unhandledRejection", "uncaughtException", "exit", "SIGINT", "SIGTERM"];
 const listeners = new Map(EVENTS.map((event) => [event, new Set(process.rawListeners(event))]));

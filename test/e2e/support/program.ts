@@ -11,7 +11,9 @@ export const PROGRAM = fileURLToPath(new URL("../../../src/cli/main.ts", import.
 export const NODE = fileURLToPath(new URL("../../../node_modules/.bin/node", import.meta.url));
 
 /** Where Node caches compiled modules, which starts a program three times as fast. */
-const CACHE = { NODE_COMPILE_CACHE: fileURLToPath(new URL("../../../node_modules/.cache/compile", import.meta.url)) };
+export const CACHE = {
+  NODE_COMPILE_CACHE: fileURLToPath(new URL("../../../node_modules/.cache/compile", import.meta.url)),
+};
 
 /** Starts the program, and kills it when the test ends. */
 export function start(words: string[], env: Record<string, string> = {}, cwd?: string): ChildProcessWithoutNullStreams {

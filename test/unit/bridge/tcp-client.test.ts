@@ -250,3 +250,16 @@ test("a client that is behind gets no more messages, and resumes after its backl
   await settled();
   expect(subscribed.map(({ options }) => options.since)).toEqual([undefined, 8]);
 });
+
+test("output that a client never reads counts until the client leaves", async () => {
+  const memory = { used: 0, most: 100_000 };
+  const socket = new Stalled();
+  const served = new TcpClient(socket, still, memory).serve();
+  socket.push("?\n");
+  await settled();
+  expect(memory.used).toBeGreaterThan(0);
+  socket.destroy();
+  await served.catch(() => {});
+  await settled();
+  expect(memory.used).toBe(0);
+});

@@ -27,6 +27,8 @@ export interface Surroundings {
   fault?: Error;
   /** A signal that the program gets as soon as it has sent or printed a text. */
   signal?: ["SIGINT" | "SIGTERM", after: string];
+  /** Whether the program is killed, as by SIGKILL: it gets and prints nothing more. */
+  isKilled?: () => boolean;
 }
 
 /** Ends a run where `process.exit` would. */
@@ -82,7 +84,7 @@ function forgetting(emitter: EventEmitter, ...names: string[]): () => void {
 
 /** Runs the program to its end; returns its exit code, its output, and the lines that it sent. */
 export async function runHere(words: string[], surroundings: Surroundings = {}) {
-  const { env = {}, input = Readable.from([]), respond, unwritable, fault, signal } = surroundings;
+  const { env = {}, input = Readable.from([]), respond, unwritable, fault, signal, isKilled } = surroundings;
   let [code, out, err, sent]: [number | undefined, string, string, string] = [undefined, "", "", ""];
   const forget = [
     forgetting(process, "SIGINT", "SIGTERM", "uncaughtException"),
@@ -125,7 +127,7 @@ export async function runHere(words: string[], surroundings: Surroundings = {}) 
     void run.finally(() => {
       isOver = true;
     });
-    while (!isOver && code === undefined) {
+    while (!isOver && code === undefined && !isKilled?.()) {
       await turn();
       await vi.advanceTimersByTimeAsync(20);
       if (signal && `${out}${err}${sent}`.includes(signal[1])) interrupt(signal[0]);

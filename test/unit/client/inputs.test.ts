@@ -5,6 +5,26 @@ import { connectTo, FakeSocket, greet, settle, useFakeTime } from "./fakes.ts";
 
 beforeEach(useFakeTime);
 
+/** Values that JavaScript compares as numbers. */
+const NOT_NUMBERS = [[5], "5", true, Object(5), 5n, new Date(5), { valueOf: () => 5 }];
+
+test.each(NOT_NUMBERS)("a time of %o is refused at once", { tags: ["client-validates"] }, async (time) => {
+  const { client } = connectTo();
+  const options = { timeout: time };
+  const calls = [
+    Reflect.apply(client.announce, undefined, ["a", "x", options]),
+    Reflect.apply(client.ping, undefined, [options]),
+    Reflect.apply(client.info, undefined, [options]),
+    Reflect.apply(client.close, undefined, [{ within: time }]),
+  ];
+  const errors: unknown[] = [];
+  for (const call of calls) call.catch((error: unknown) => errors.push(error));
+  await settle();
+  const why = /^the option `(timeout|within)` is .+; it takes milliseconds$/;
+  expect(errors).toEqual(calls.map(() => expect.objectContaining({ message: expect.stringMatching(why) })));
+  expect(FakeSocket.made).toEqual([]);
+});
+
 test.each([
   [{ key: "order 17" }, "64 bytes of text without spaces or control characters"],
   [{ key: "a\nannounce b c" }, "64 bytes of text without spaces or control characters"],
@@ -54,7 +74,7 @@ test.each([
   await expect(Reflect.apply(client.announce, undefined, ["a", text])).rejects.toThrow(why);
 });
 
-test.each([
+test.each<[options: unknown, why: string]>([
   [{ since: null }, "the option `since` is null; it takes a whole number from 0 up; stored values need"],
   [{ since: "17" }, "stored values need `Number(…)`"],
   [{ since: -1 }, "a whole number from 0 up"],
@@ -68,15 +88,23 @@ test.each([
   [() => {}, "`options` is of type function; it takes an object"],
   ["since", '`options` is "since"; it takes an object'],
   [null, "`options` is null; it takes an object"],
+  [["since"], "`options` is of type object; it takes an object, not an array"],
+  [{ overflow: ["end"] }, "the option `overflow` is of type object"],
+  ...["since", "last", "buffer"].flatMap((name) =>
+    NOT_NUMBERS.map((value): [unknown, string] => [{ [name]: value }, `the option \`${name}\` is`]),
+  ),
   [{ codec: JSON }, "the option `codec`.decode is undefined; it takes a function"],
-])("subscribe refuses the options %j at once", { tags: ["client-validates"] }, (options, why) => {
+])("subscribe refuses the options %o at once", { tags: ["client-validates"] }, (options, why) => {
   const { client } = connectTo();
   expect(() => Reflect.apply(client.subscribe, undefined, ["a", options])).toThrow(why);
 });
 
-test.each([0, -1, 1.5, Number.POSITIVE_INFINITY, "9", null])("the constructor refuses the rate %j at once", (rate) => {
-  expect(() => Reflect.construct(Fanout, ["wss://host", { rate }])).toThrow("a whole number from 1 up");
-});
+test.each([0, -1, 1.5, Number.POSITIVE_INFINITY, null, ...NOT_NUMBERS])(
+  "the constructor refuses the rate %o at once",
+  (rate) => {
+    expect(() => Reflect.construct(Fanout, ["wss://host", { rate }])).toThrow("a whole number from 1 up");
+  },
+);
 
 test.each([
   [undefined, "the address is undefined; it takes ws://host or wss://host/path"],

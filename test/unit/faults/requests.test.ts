@@ -32,12 +32,19 @@ test("an answer that never ends fails, too", async () => {
   await expect(follower.poll()).rejects.toThrow("the server ran, but didn't answer");
 });
 
+test("an answer that is missing because the server was killed is no failure", async () => {
+  const { state, follower } = await judge(SHORT, () => {
+    state.life = 2;
+  });
+  await follower.poll();
+  expect(follower.lines).toEqual([]);
+});
+
 test("requests that a kill interrupts are made again", async () => {
   let asked = 0;
-  const { state, requests, follower } = await judge(LONG, (request, response) => {
+  const { requests, follower } = await judge(LONG, (request, response) => {
     asked += 1;
-    if (asked === 1) state.life = 2;
-    if (asked === 2) request.socket.destroy();
+    if (asked <= 2) request.socket.destroy();
     if (asked === 3) response.writeHead(503).end("starting");
     if (asked > 3) response.setHeader("Fanout-Position", 7).end('said!6\nsaid!7\n{"position":7}');
   });

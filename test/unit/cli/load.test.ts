@@ -1,0 +1,30 @@
+/** The load of `fanout bench`. */
+import { expect, test } from "vitest";
+import { announceAll, type Progress, readMark } from "../../../src/cli/load.ts";
+
+const newProgress = (): Progress => ({ sent: 0, announced: 0, failed: [] });
+
+test("at most 500 announcements are in flight", async () => {
+  const progress = newProgress();
+  await announceAll({ rate: 1_000_000, seconds: 0.02, size: 40 }, () => new Promise(() => {}), progress);
+  expect([progress.sent, progress.announced]).toEqual([500, 0]);
+});
+
+test("a failed announcement ends the load with its error", async () => {
+  const announce = () => Promise.reject(new Error("no grant"));
+  await expect(announceAll({ rate: 1_000, seconds: 60, size: 40 }, announce, newProgress())).rejects.toThrow(
+    "no grant",
+  );
+});
+
+test("messages have their size, and their number can be read", async () => {
+  const texts: string[] = [];
+  const announce = async (text: string) => void texts.push(text);
+  await announceAll({ rate: 1_000_000, seconds: 0.005, size: 40 }, announce, newProgress());
+  expect(texts.slice(0, 3).map((text) => [text.length, readMark(text)?.number])).toEqual([
+    [40, 0],
+    [40, 1],
+    [40, 2],
+  ]);
+  expect(readMark("hello")).toBeUndefined();
+});
