@@ -170,7 +170,9 @@ describe("the reply to", () => {
     const client = await RawClient.upgrade(server);
     client.send(fragments(TEXT, "oops", frame(PING, "?")));
     const said = await client.outcome();
-    expect(new Set(said)).toEqual(new Set(["pong ?", unknown("oops")]));
+    // One pong may answer several pings.
+    expect(said).toContain("pong ?");
+    expect(said.filter((line) => line !== "pong ?")).toEqual([unknown("oops")]);
   });
 
   test.each(["read", "not read"])("100,000 pings whose pongs are %s", async (pongs) => {

@@ -216,14 +216,13 @@ describe.each([
     const message = "x".repeat(60_000);
     let read = (await reader?.read())?.value?.length ?? 0;
     let sent = "debug!connected...\n".length;
-    while ((await connections()) === before + 2) {
+    // Documented are 5 million characters; the network's buffers take as much again, and more on some machines.
+    while (sent < 20_000_000 && (await connections()) === before + 2) {
       await post(`${url}/${news}`, Array(15).fill(message).join("\n"));
       sent += 15 * `${news}!${message}\n`.length;
       while (read < sent) read += (await reader?.read())?.value?.length ?? 0;
     }
     expect([read, await connections()]).toEqual([sent, before + 1]);
-    // Pending lines are bounded, and so are the network's buffers.
-    expect(sent).toBeLessThan(100_000_000);
   });
 
   test.skipIf(!promtool)("promtool accepts the metrics", async () => {

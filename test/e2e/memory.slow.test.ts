@@ -20,6 +20,8 @@ const BOUND = (6 * 32_000_000) / 1_024;
 
 /** Number of clients that each send a frame of 4 MB at once. */
 const BUSY = 60;
+/** How many of them the server closes at least: 16 MB of commands may be pending. */
+const NEARLY_ALL = BUSY - 16 / 4;
 /** Maximum growth of the runtime's memory once nearly all of them are closed, in KiB: half of what they send. */
 const BUSY_BOUND = 150_000;
 
@@ -164,13 +166,14 @@ test(`${BUSY} clients whose frames of 4 MB are stuck waiting for another object 
   for (const client of busy) client.send(frame);
   const ends = busy.map(async (client) => (await client.closed).reason);
   expect(await bystander.ping()).toEqual([]);
-  const most = await untilClosed(busy, BUSY - 5, () => memoryOf(runtime.pid));
+  const most = await untilClosed(busy, NEARLY_ALL, () => memoryOf(runtime.pid));
   console.log(`runtime memory: ${before} KiB before, peak ${most} KiB`);
   // The runtime holds each frame once, whatever the object does; what the object made of it is released.
   const memory = () => memoryOf(runtime.pid);
   await expect.poll(memory).toBeLessThan(before + BUSY_BOUND);
   for (const client of busy.filter(({ closing }) => !closing)) client.close();
-  expect(new Set(await Promise.all(ends))).toContain("limit: too many commands are pending");
+  const refused = (await Promise.all(ends)).filter((reason) => reason === "limit: too many commands are pending");
+  expect(refused.length).toBeGreaterThanOrEqual(NEARLY_ALL);
 });
 
 /** Waits until `count` clients are closed; returns the peak measurement. */

@@ -18,8 +18,8 @@ const MESSAGES = (MEGABYTES * 1e6) / message.length;
 const LINE = "flood!".length + message.length + 1;
 /** Messages that a good reader may be behind: 1 MB, a quarter of what the server buffers. */
 const AHEAD = 20;
-/** Maximum growth of the runtime's memory, in KiB: a small part of the 2 GB that are delivered. */
-const BOUND = 400_000;
+/** Maximum growth of the runtime's memory, in KiB: five times the 32 MB that may be pending; the runtime needs half. */
+const BOUND = (5 * 32_000_000) / 1_024;
 
 /** Counts the characters that a client has received. */
 class Reader {

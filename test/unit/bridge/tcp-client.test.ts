@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { TcpClient } from "../../../src/bridge/tcp-client.ts";
 import { Refused } from "../../../src/client/errors.ts";
 import type { SubscribeOptions, Subscription, SubscriptionState } from "../../../src/client/fanout.ts";
+import { until } from "../until.ts";
 
 /** A client's socket, whose peer reads only when the test says so. */
 class Stalled extends Duplex {
@@ -109,10 +110,13 @@ test("incomplete lines and announcements in flight count too", async () => {
   await settled();
   expect(other.taken.at(-1)).toMatch(/^debug!error unavailable line: /);
   for (const socket of [one, other]) socket.push(null);
-  while (ends.length > 0) {
-    ends.shift()?.();
-    await settled();
-  }
+  await until(
+    () => ends.length === 0,
+    async () => {
+      ends.shift()?.();
+      await settled();
+    },
+  );
   await Promise.all(served);
   expect(memory.used).toBe(0);
 });

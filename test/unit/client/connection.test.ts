@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
+import { until } from "../until.ts";
 import { breakOff, connectTo, FakeSocket, greet, requests, settle, subscribed, useFakeTime } from "./fakes.ts";
 
 beforeEach(useFakeTime);
@@ -54,11 +55,13 @@ test("after a close for the rate, the client retries with fewer lines at a time"
   socket.end(1008, "rate: far more than 100 lines per second");
   await vi.advanceTimersByTimeAsync(1_000);
   const next = await greet();
-  for (let replied = 0; replied < 5_000; ) {
+  let replied = 0;
+  const reply = async () => {
     const lines = next.lines.filter((line) => line.startsWith("once ")).slice(replied);
     for (const line of lines) next.receive(`debug!once ${line.split(" ")[1]} ${replied++}`);
     await vi.advanceTimersByTimeAsync(100);
-  }
+  };
+  await until(() => replied === 5_000, reply);
   expect((await settled).at(-1)).toBe(4_999);
 });
 

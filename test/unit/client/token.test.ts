@@ -1,5 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { untilRenewal } from "../../../src/client/token.ts";
+import { until } from "../until.ts";
 import { breakOff, connectTo, FakeSocket, greet, settle, subscribed, tokenOf, useFakeTime } from "./fakes.ts";
 
 beforeEach(useFakeTime);
@@ -88,7 +89,10 @@ test("a 401 is final only after fresh tokens failed, and never if they expired",
   await refuse(10);
   expect(states()).not.toContain("failed");
   expect(token.mock.calls.length).toBeGreaterThan(9);
-  while (client.state !== "connecting") await vi.advanceTimersByTimeAsync(500);
+  await until(
+    () => client.state === "connecting",
+    () => vi.advanceTimersByTimeAsync(500),
+  );
   await greet("debug!position a 7");
   expect(client.state).toBe("connected");
 });

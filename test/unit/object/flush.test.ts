@@ -6,6 +6,7 @@ import { readLimits } from "../../../src/runtime/limits.ts";
 import { settled } from "../settled.ts";
 import { ClientSocket, socketsOf } from "../sockets.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
+import { until } from "../until.ts";
 
 /** A socket that records the frames sent to it. */
 class Frames extends ClientSocket {
@@ -57,7 +58,7 @@ test.each([
   flood = () => broker.received(flooder, "announce all more");
   broker.received(bystander, "ping");
   broker.received(flooder, "announce all first");
-  while (bystander.frames.length === 0) await undefined;
+  await until(() => bystander.frames.length > 0);
   expect(turns).toBe(bound.most);
   expect(bystander.lines[0]).toMatch(/^\d+$/);
 });

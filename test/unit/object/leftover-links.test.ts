@@ -4,6 +4,7 @@ import type { From } from "../../../src/protocol/positions.ts";
 import { settled } from "../settled.ts";
 import { ClientSocket } from "../sockets.ts";
 import type { Others } from "../tree/fake-runtime.ts";
+import { until } from "../until.ts";
 import { objectOf } from "./object.ts";
 
 /** An object whose calls about channels other than `all` the test answers, and the channels whose links it has ended. */
@@ -81,7 +82,7 @@ test.each([
   await send(socket, "subscribe news since 8");
   for (let i = 0; i < calls; i++) await answer();
   close(socket);
-  while (!areAnswered()) await answer();
+  await until(areAnswered, answer);
   expect([ended, rows.has(ROW)]).toEqual([["news"], false]);
 });
 
@@ -90,7 +91,7 @@ test("for a subscription from a position, if the missed messages can't be had", 
   const socket = await connect();
   await send(socket, "subscribe news since 8");
   await answer();
-  while (!areAnswered()) await fail();
+  await until(areAnswered, fail);
   expect(socket.lines.at(-1)).toMatch(/^debug!error unavailable subscribe news: /);
   expect([ended, rows.has(ROW)]).toEqual([["news"], false]);
 });
@@ -103,7 +104,7 @@ test.each([undefined, { since: 8 }])(
       const socket = await connect(from);
       for (let i = 0; i < calls; i++) await answer();
       close(socket);
-      while (!areAnswered()) await answer();
+      await until(areAnswered, answer);
       expect([ended.filter((object) => object === "news"), rows.has(ROW)]).toEqual([["news"], false]);
     }
   },

@@ -7,6 +7,7 @@ import { storeOf } from "../../simulation/store.ts";
 import { settled } from "../settled.ts";
 import { ClientSocket, socketsOf } from "../sockets.ts";
 import { fakeRuntime, type Others } from "../tree/fake-runtime.ts";
+import { whileTrue } from "../until.ts";
 
 /** The state outside an object's memory. */
 interface State {
@@ -83,7 +84,7 @@ async function rootWithLostLink(state: State) {
 test("the loss of a link is reported when its object is reachable again, even if the channel is quiet", async () => {
   const state = newState();
   const { pass, deliveries, network, others } = await rootWithLostLink(state);
-  while (await pass());
+  await whileTrue(pass);
   // Ten seconds after the first failure, of which two have passed.
   expect(state.alarm).toBe(state.now + 8_000);
   // The object leaves memory, and only its alarm wakes it.
@@ -124,13 +125,13 @@ test("storage isn't released, and the alarm deleted with it, while the alarm is 
   await settled();
   broker.closed(socket);
   await settled();
-  while (await pass());
+  await whileTrue(pass);
   // The claim may have been carried out, so its end has to be reported.
   expect({ rows: state.rows.size, releases: state.releases }).toEqual({ rows: 0, releases: 0 });
   expect(state.alarm).toBe(state.now + 8_000);
   const next = wake("news", state, { ...others, claim: async () => 0 }, { clientLimit: 5 });
   await next.fireAlarm();
-  while (await next.pass());
+  await whileTrue(next.pass);
 });
 
 test("an object that can't link to `all` tries again at each alarm", async () => {
@@ -145,7 +146,7 @@ test("an object that can't link to `all` tries again at each alarm", async () =>
   await settled();
   for (let attempts = 1; attempts <= 3; attempts++) {
     expect(tries).toBe(5 * attempts);
-    while (await pass());
+    await whileTrue(pass);
     expect(state.alarm).toBeGreaterThan(state.now);
     await fireAlarm();
   }

@@ -23,11 +23,21 @@ async function reading(make: Make) {
   await object.send(GREETING);
   const stream = await opening;
   if ("code" in stream) throw new Error(stream.why);
-  const client = { text: "", end: "", reads: true };
+  const client = {
+    text: "",
+    end: "",
+    resume: () => {},
+    pause: () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      mayRead = promise;
+      client.resume = resolve;
+    },
+  };
+  let mayRead = Promise.resolve();
   const read = async () => {
     for (let text = await nextPiece(stream); text !== undefined; text = await nextPiece(stream)) {
       client.text += text;
-      while (!client.reads) await Promise.resolve();
+      await mayRead;
     }
     client.end = "ended";
   };
@@ -98,11 +108,11 @@ test("a stream sends `keepalive` to a silent object", async () => {
 
 test("lines received before the object closed the connection are delivered, and its reason", async () => {
   const { object, client, got, time } = await reading(lines);
-  client.reads = false;
+  client.pause();
   await object.send("news!a\n");
   await object.send("news!b\nnews!c\nnews!unfin");
   await object.end({ code: 1013, reason: "unavailable: messages may be missing; connect again" });
-  client.reads = true;
+  client.resume();
   await settle();
   const error = "debug!error unavailable connect: messages may be missing; connect again\n";
   expect(got()).toBe(`${GREETING}news!a\nnews!b\nnews!c\n${error}`);
@@ -111,17 +121,17 @@ test("lines received before the object closed the connection are delivered, and 
 
 test("a client that reads nothing for a minute is dropped, and so is one with too much pending", async () => {
   const stalled = await reading(lines);
-  stalled.client.reads = false;
+  stalled.client.pause();
   await stalled.object.send("news!a\n");
   await pass(stalled.time, 59_999);
   expect(stalled.object.isClosed).toBe(false);
   await pass(stalled.time, 1);
   const slow = await reading(lines);
-  slow.client.reads = false;
+  slow.client.pause();
   for (let i = 0; i < 3; i++) await slow.object.send(`news!${"x".repeat(60_000)}\n`);
   for (const { object, client, time } of [stalled, slow]) {
     expect([object.isClosed, time.timers]).toEqual([true, 0]);
-    client.reads = true;
+    client.resume();
     await settle();
     expect(client.end).toMatch(/too slow/);
   }

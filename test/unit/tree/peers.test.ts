@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { CallFailed } from "../../../src/runtime/runtime.ts";
 import { MAX_OPENING_DEPTH, Peers } from "../../../src/tree/peers.ts";
 import { settled } from "../settled.ts";
+import { until } from "../until.ts";
 
 /** A call in flight, and functions to end it. */
 interface Made {
@@ -218,10 +219,13 @@ test.each([
   for (let i = 0; i < 1_000; i++) void call(`silent${i}`, size).catch(() => {});
   const isAnswered = call("prompt", size);
   // Calls take turns until it is known which objects answer.
-  while (!made.some(({ object }) => object === "prompt")) {
-    peers.arrived(1);
-    await pass(runtime, 1_000);
-  }
+  await until(
+    () => made.some(({ object }) => object === "prompt"),
+    async () => {
+      peers.arrived(1);
+      await pass(runtime, 1_000);
+    },
+  );
   made.at(-1)?.answer();
   await isAnswered;
   for (let second = 0; second < 60; second++) {

@@ -52,7 +52,7 @@ export function acknowledged(run: Run): Killing {
     }
   };
   const judge = async () => {
-    await expect.poll(() => positionIn(cursor), { timeout: 60_000 }).toBe(run.start + run.announced);
+    await expect.poll(() => positionIn(cursor)).toBe(run.start + run.announced);
     program.child.kill("SIGTERM");
     expect(await program.ended, program.err()).toEqual([0, null]);
     expect(await consumer.ended, consumer.err()).toEqual([0, null]);
