@@ -151,7 +151,7 @@ describe("in a program that uses the client library:", () => {
     ],
     [
       "pass a function instead of options",
-      "`options` is of type function; it takes an object",
+      "`options` is of type function; it takes an object, not an array",
       () => thrown(() => untyped(client(open.url).subscribe, "chat", () => {})),
     ],
     [

@@ -67,7 +67,7 @@ const LINE = /^(fanout|error): [^\n]+\n/;
 async function check(line: string[], url: string): Promise<void> {
   const { code, out, err } = await runHere(line, {
     env: { FANOUT_URL: url, TOKEN_SECRET: "s".repeat(32) },
-    input: Readable.from([Buffer.from("a\n")]),
+    input: () => Readable.from([Buffer.from("a\n")]),
   });
   const all = JSON.stringify({ line, code, out, err });
   expect([DONE, USAGE, REFUSED, TIMED_OUT, UNREACHABLE, LOCAL], all).toContain(code);
