@@ -134,11 +134,11 @@ describe.each<[name: string, start: (target: () => string) => Promise<TestNetwor
     onTestFinished(() => network.stop());
     const [reader, writer] = [fanout(network.url), fanout(network.url)];
     const channels = [await read(reader), await read(reader)];
-    const texts = Array.from({ length: 40 }, (_, i) => `message ${i}`);
+    const texts = Array.from({ length: 24 }, (_, i) => `message ${i}`);
     const announced: Promise<number | undefined>[] = [];
     const fail = async (i: number) => {
       if (i % 8 === 4) network.cut();
-      if (i === 20) await server.restart();
+      if (i === 16) await server.restart();
     };
     for (const [i, text] of texts.entries()) {
       for (const { channel } of channels) announced.push(writer.announce(channel, text));
