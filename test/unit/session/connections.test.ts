@@ -342,3 +342,27 @@ test("a line that is inserted for some connections stays where it is", () => {
     "news!1\ndebug!position news 9\n1795438800\n",
   ]);
 });
+
+test.each([3, 4, 5])("of blocked connections, the one with the fewest lines goes first: number %i", (first) => {
+  const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
+  const all = connectionsOf(sockets, SMALL_BUDGET);
+  all.publish("news", `news!${"x".repeat(40_000)}\n`);
+  all.flush();
+  for (const [i, connection] of [...all].entries()) if (i > 2 && i !== first) all.send(connection, "more\n");
+  // There is room for one.
+  all.budget.confirm(all.budget.sent);
+  Object.assign(sockets[0] ?? {}, { bufferedAmount: 0 });
+  expect(all.hasDrained()).toBe(false);
+  all.flush();
+  expect(sockets.flatMap(({ done }, i) => (i > 2 && done.length > 0 ? [i] : []))).toEqual([first]);
+});
+
+test("if closed connections use the whole send budget, blocked ones are closed, too", () => {
+  const sockets = Array.from({ length: 6 }, () => new Stalled({ channels: ["news"] }));
+  const all = connectionsOf(sockets, SMALL_BUDGET);
+  const connections = [...all];
+  all.publish("news", `news!${"x".repeat(40_000)}\n`);
+  all.flush();
+  for (const connection of connections.slice(0, 3)) all.close(connection, 1013, "too slow");
+  expect(all.slowest).toEqual(connections.slice(3));
+});
