@@ -64,10 +64,10 @@ async function serve(socket: Socket, to: string, token: string | undefined, memo
   try {
     await client.serve();
     await fanout.close({ within: Number.POSITIVE_INFINITY });
-    client.end();
-  } catch (error) {
-    client.end({ code: "unavailable", why: error instanceof Error ? error.message : String(error) });
+  } catch {
+    // The connection broke, or spoke another protocol: reading it has destroyed the socket, so no reason can be sent.
   }
+  client.end();
   await fanout.close();
 }
 

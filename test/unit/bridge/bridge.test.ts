@@ -1,9 +1,10 @@
 /** The bridge's port. */
 import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { addressOf, bridge } from "../../../src/bridge/bridge.ts";
+import { FakeSocket } from "../client/fakes.ts";
 
 /** Starts a bridge to a server that doesn't exist. */
 async function startBridge(maxClients: number) {
@@ -37,4 +38,32 @@ test("a server without a port has no address", async () => {
   expect(() => addressOf(createServer())).toThrow("the server has no port");
   const { server } = await startBridge(1);
   expect(addressOf(server)).toMatch(/^127\.0\.0\.1:\d+$/);
+});
+
+test.each([0, 1])("with room for %i clients, a connection that breaks off is no fault of the bridge", async (most) => {
+  const { client, server } = await startBridge(most);
+  const connected = once(server, "connection");
+  await client();
+  const [socket]: Socket[] = await connected;
+  expect(() => socket?.emit("error", new Error("ECONNRESET"))).not.toThrow();
+});
+
+test("a client that has ended its side is connected until its announcements are acknowledged", async () => {
+  FakeSocket.made = [];
+  vi.stubGlobal("WebSocket", FakeSocket);
+  onTestFinished(() => void vi.unstubAllGlobals());
+  const { client } = await startBridge(1);
+  const socket = await client();
+  socket.end("announce news hello\n");
+  await vi.waitUntil(() => FakeSocket.made.length > 0);
+  const server = FakeSocket.newest;
+  server.receive("debug!connected...");
+  await vi.waitUntil(() => server.lines.some((line) => line.startsWith("once ")));
+  const received = text(socket);
+  for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect(socket.readableEnded).toBe(false);
+  const [, key] = server.lines.find((line) => line.startsWith("once "))?.split(" ") ?? [];
+  server.receive(`debug!once ${key} 1`);
+  await received;
+  expect(socket.readableEnded).toBe(true);
 });

@@ -1,6 +1,6 @@
 import { Duplex } from "node:stream";
 import { expect, test } from "vitest";
-import { TcpClient } from "../../../src/bridge/tcp-client.ts";
+import { type Memory, TcpClient } from "../../../src/bridge/tcp-client.ts";
 import { Refused } from "../../../src/client/errors.ts";
 import type { SubscribeOptions, Subscription, SubscriptionState } from "../../../src/client/fanout.ts";
 import { until } from "../until.ts";
@@ -262,4 +262,66 @@ test("output that a client never reads counts until the client leaves", async ()
   await served.catch(() => {});
   await settled();
   expect(memory.used).toBe(0);
+});
+
+/** The subscription to `all` of a client with this memory. */
+function deliveringTo(socket: Stalled, memory: Memory) {
+  let deliver = (_: string) => {};
+  const all: { state: SubscriptionState } = { state: "subscribed" };
+  const subscribe = (channel: string, { onMessage }: SubscribeOptions = {}): Subscription => {
+    deliver = (text) => onMessage?.({ channel, text, data: text, position: 8 });
+    const unsubscribe = () => {
+      all.state = "unsubscribed";
+    };
+    return { ...silent(channel), unsubscribe };
+  };
+  new TcpClient(socket, { ...still, subscribe }, memory);
+  return { all, deliver };
+}
+
+test("drained output doesn't count any more", async () => {
+  const memory = { used: 0, most: 100_000 };
+  const socket = new Stalled();
+  const { deliver } = deliveringTo(socket, memory);
+  deliver("x".repeat(80_000));
+  expect(memory.used).toBeGreaterThan(80_000);
+  socket.readAll();
+  await settled();
+  expect(memory.used).toBe(0);
+});
+
+test("a client is behind with more than 1,000,000 pending characters", async () => {
+  const { all, deliver } = deliveringTo(new Stalled(), { used: 0, most: 100_000_000 });
+  deliver("x".repeat(1_000_000 - "all!\n".length));
+  expect(all.state).toBe("subscribed");
+  deliver("x");
+  expect(all.state).toBe("unsubscribed");
+});
+
+test.each([
+  ["a long line, whose end is dropped too,", 100_000_000, 1_000_001, /^debug!error limit line: /],
+  ["a line for which there is no memory", 10_000, 20_000, /^debug!error unavailable line: /],
+  ["a line of the greatest length for which there is no memory", 10_000, 1_000_000, /^debug!error unavailable line: /],
+])("%s is refused once", async (_, most, length, refusal) => {
+  const socket = new Stalled();
+  socket.readAll();
+  void new TcpClient(socket, still, { used: 0, most }).serve();
+  socket.push("ping\n");
+  await settled();
+  socket.taken.length = 0;
+  socket.push("x".repeat(length));
+  await settled();
+  socket.push("x\n");
+  await settled();
+  expect(socket.taken).toEqual([expect.stringMatching(refusal)]);
+});
+
+test("acknowledged announcements aren't in flight", async () => {
+  let announced = 0;
+  const announce = () => (announced++ < 500 ? Promise.resolve(undefined) : new Promise<undefined>(() => {}));
+  const { say } = await talking({ announce });
+  for (let i = 0; i < 5; i++) await say("announce a x\n".repeat(100));
+  expect(announced).toBe(500);
+  await say("announce a x\nannounce a y\n");
+  expect(announced).toBe(502);
 });

@@ -1,10 +1,18 @@
 /** What the doctor finds at servers whose answers the test chooses. */
-import { afterEach, expect, test, vi } from "vitest";
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
+import { addressOf } from "../../../src/bridge/bridge.ts";
+import { access } from "../../../src/cli/doctor/access.ts";
 import type { Check } from "../../../src/cli/doctor/findings.ts";
 import { hardening } from "../../../src/cli/doctor/hardening.ts";
+import { httpDelivery } from "../../../src/cli/doctor/http-delivery.ts";
+import { retention } from "../../../src/cli/doctor/retention.ts";
 import { serverSettings } from "../../../src/cli/doctor/server-settings.ts";
 import { targetAt } from "../../../src/cli/doctor/target.ts";
+import { timing, transcripts } from "../../../src/cli/doctor/transcripts.ts";
 import { VERSION } from "../../../src/version.ts";
+import { FakeSocket } from "../client/fakes.ts";
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -96,3 +104,97 @@ test.each([[null], ["text"], [{ version: 1, settings: {} }], [{ version: "1" }],
     await expect(find(serverSettings, "version", 200, JSON.stringify(answer))).rejects.toThrow(/without settings/);
   },
 );
+
+test.each([
+  [401, "", "note: the statistics need a valid token"],
+  [403, "", "note: the statistics need a token with the claim 'operate'"],
+  [200, { uptime: "1d" }, "ok: ? connections and ? channels now, up for 1d s"],
+])("from statistics with %i %j, the finding is %s", async (status, answer, finding) => {
+  expect(await find(access, "info", status, answer)).toBe(finding);
+});
+
+test.each([
+  ["no answer", (socket: Socket) => void socket.destroy()],
+  ["503", (socket: Socket) => void socket.end("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")],
+])("whether tokens are needed can't be told from %s", async (what, answer) => {
+  const server = createServer((socket) => void socket.once("data", () => answer(socket))).listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  const check = access.find(({ name }) => name === "tokens");
+  const finding = await check?.run(targetAt(`ws://${addressOf(server)}`, { timeout: 5 }));
+  expect(finding?.text).toBe(`can't tell whether they are needed (an upgrade gets ${what})`);
+});
+
+test("a stream that was examined is closed", async () => {
+  const isClosed = vi.fn();
+  let send = (_: string) => {};
+  const body = () =>
+    new ReadableStream({
+      start: (controller) => {
+        send = (event) => controller.enqueue(new TextEncoder().encode(event));
+        send("event: debug\ndata: connected\n\n");
+      },
+      cancel: isClosed,
+    });
+  vi.stubGlobal("fetch", async (url: string, { method }: RequestInit) => {
+    if (method !== "POST") return new Response(body());
+    send(`event: ${new URL(url).pathname.slice(1)}\ndata: hello\nid: 1\n\n`);
+    return Response.json({});
+  });
+  const check = httpDelivery.find(({ name }) => name === "events");
+  expect(await check?.run(targetAt("wss://host", { timeout: 1 }))).toMatchObject({ grade: "ok" });
+  expect(isClosed).toHaveBeenCalled();
+});
+
+/** Has a check examine a server that replies to each line as a function says. */
+async function converse(checks: Check[], name: string, reply: (line: string) => string[]) {
+  vi.stubGlobal(
+    "WebSocket",
+    class extends FakeSocket {
+      constructor(url: string, protocols: string[]) {
+        super(url, protocols);
+        queueMicrotask(() => this.receive("debug!connected..."));
+      }
+
+      override send(frame: string): void {
+        const replies = frame.trimEnd().split("\n").flatMap(reply);
+        queueMicrotask(() => this.receive(...replies));
+      }
+    },
+  );
+  const check = checks.find((each) => each.name === name);
+  const finding = await check?.run(targetAt("wss://host", { timeout: 1 }));
+  return finding && `${finding.grade}: ${finding.text}`;
+}
+
+/** Replies to `ping` alone, by a clock that is some seconds ahead. */
+const silent =
+  (ahead = 0) =>
+  (line: string) =>
+    line === "ping" ? [String(Math.floor(Date.now() / 1_000) + ahead)] : [];
+
+test("a server that doesn't reply about history is reported", async () => {
+  await expect(converse(retention, "history", silent())).rejects.toThrow(
+    /^the server answers '' instead of 'debug!posi/,
+  );
+});
+
+test.each([
+  [["debug!error invalid nonsense: no"], "ok"],
+  [["debug!error invalid nonsense: no", "more"], "more"],
+  [["hello"], "hello"],
+  [[], "nothing"],
+])("an invalid command that gets %j is judged: %s", async (replies, judged) => {
+  const reply = (line: string) => (line === "nonsense" ? replies : silent()(line));
+  const finding = await converse(transcripts, "mistake", reply).catch((error: Error) => error.message);
+  expect(finding).toMatch(judged === "ok" ? /^ok: / : new RegExp(`^the server answers .*${judged}.* instead of`));
+});
+
+test.each([
+  [0, /^ok: the same as this machine's$/],
+  [4, /^ok: [34] s ahead of this machine's$/],
+  [-4, /^ok: [345] s behind this machine's$/],
+  [100, /^note: (99|100) s ahead of this machine's: one of them is wrong/],
+])("a clock that is %i s ahead is judged: %s", async (ahead, finding) => {
+  expect(await converse(timing, "clock", silent(ahead))).toMatch(finding);
+});

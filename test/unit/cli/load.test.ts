@@ -1,13 +1,29 @@
 /** The load of `fanout bench`. */
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { announceAll, type Progress, readMark } from "../../../src/cli/load.ts";
 
 const newProgress = (): Progress => ({ sent: 0, announced: 0, failed: [] });
 
+/** Lets the time advance by a millisecond whenever it is read. */
+function countTime(): void {
+  let now = 0;
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => now++);
+  onTestFinished(() => clock.mockRestore());
+}
+
 test("at most 500 announcements are in flight", async () => {
+  countTime();
   const progress = newProgress();
-  await announceAll({ rate: 1_000_000, seconds: 0.02, size: 40 }, () => new Promise(() => {}), progress);
+  await announceAll({ rate: 2_000, seconds: 1, size: 40 }, () => new Promise(() => {}), progress);
   expect([progress.sent, progress.announced]).toEqual([500, 0]);
+});
+
+test("acknowledged announcements aren't in flight", async () => {
+  countTime();
+  const progress = newProgress();
+  await announceAll({ rate: 2_000, seconds: 1, size: 40 }, () => Promise.resolve(), progress);
+  expect(progress.sent).toBeGreaterThan(500);
+  expect(progress.announced).toBe(progress.sent);
 });
 
 test("a failed announcement ends the load with its error", async () => {

@@ -1,7 +1,7 @@
 /** What the program says about its connection. */
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { reportConnection, within } from "../../../src/cli/server.ts";
-import { breakOff, connectTo, greet, useFakeTime } from "../client/fakes.ts";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { reportConnection, serverAt, within } from "../../../src/cli/server.ts";
+import { breakOff, connectTo, FakeSocket, greet, useFakeTime } from "../client/fakes.ts";
 
 let said: string[] = [];
 
@@ -36,4 +36,19 @@ test("work has a time limit, and leaves no timer", async () => {
   await vi.advanceTimersByTimeAsync(1_000);
   await late;
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test("each end of a connection counts once, and failed attempts don't", async () => {
+  vi.stubGlobal("WebSocket", FakeSocket);
+  onTestFinished(() => void vi.unstubAllGlobals());
+  const onEnd = vi.fn();
+  const { fanout } = serverAt("ws://host", { timeout: 3 }, onEnd);
+  onTestFinished(() => fanout.close({ within: 0 }));
+  fanout.subscribe("a");
+  await greet("debug!position a 7");
+  expect(onEnd).not.toHaveBeenCalled();
+  for (let i = 0; i < 3; i++) {
+    await breakOff(5_000);
+    expect(onEnd).toHaveBeenCalledTimes(1);
+  }
 });
