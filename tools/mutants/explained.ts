@@ -12,6 +12,9 @@ export const EXPLAINED: Explanation[] = [
     mutants: {
       "src/channel/retained.ts": ["newest?.batches ?? [] → newest?.batches"],
       "src/session/inbox.ts": ['if ("channel" in step) → if (true)'],
+      "src/channel/channel-log.ts": ["sendsPosition = false → sendsPosition"],
+      "src/tree/upstream.ts": ["last = 0 → last"],
+      "src/client/transport.ts": ['why = "" → why'],
       "src/protocol/commands.ts": [
         "/^enter *([^ ]*) *([^ ]*) ?(.*)$/s.exec(line) ?? [] → /^enter *([^ ]*) *([^ ]*) ?(.*)$/s.exec(line)",
         'member = "" → member',
@@ -56,6 +59,10 @@ export const EXPLAINED: Explanation[] = [
       "src/bridge/bridge.ts": ["maxClients = MAX_CLIENTS → maxClients"],
       // One more turn of the event loop.
       "src/object/schedule.ts": ["quiet < QUIET_TURNS → quiet <= QUIET_TURNS"],
+      // Messages that all links have are dropped from memory later.
+      "src/tree/downstream.ts": ["this.trim(); → nothing"],
+      // Keeps the same value again.
+      "src/tree/unlinks.ts": ["if (areDoubtful !== areRowsDoubtful(this.#parts.connections)) → if (true)"],
       // Sets a timer again to the same time.
       "src/streams/environment.ts": ["armed.at <= at → armed.at < at"],
       // Renders events again that another stream of the same channels has rendered.

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { Broker } from "../../../src/object/broker.ts";
 import { readLimits } from "../../../src/runtime/limits.ts";
+import { objectOf } from "../object/object.ts";
 import { settled } from "../settled.ts";
 import { ClientSocket, socketsOf } from "../sockets.ts";
 import { fakeRuntime } from "../tree/fake-runtime.ts";
@@ -35,4 +36,25 @@ test("a client that resumes again and again is refused, without a call to the ro
     25,
   );
   expect(asked).toBe(15);
+});
+
+test("a client that resumes a channel without history is told so, and receives its next messages", async () => {
+  const epochs: number[] = [];
+  const others = {
+    link: async (_: string, { epoch }: { epoch: number }) => {
+      epochs.push(epoch);
+      return { after: 10 };
+    },
+    recover: async () => ({ none: true as const }),
+  };
+  const { broker, open } = objectOf({ others });
+  const socket = await open();
+  broker.received(socket, "subscribe news since 5");
+  for (let turn = 0; turn < 20; turn++) await settled();
+  expect(socket.lines).toEqual([expect.stringMatching(/^debug!error no-history subscribe news: /)]);
+  const delivery = { channel: "news", from: "news", number: 1, after: 10, count: 1, lines: "news!hello\n" };
+  const epoch = epochs.at(-1) ?? 0;
+  await broker.called("deliver", { ...delivery, epoch, again: false, lost: false, where: false }, 2);
+  await settled();
+  expect(socket.lines.slice(1)).toEqual(["news!hello"]);
 });

@@ -195,6 +195,14 @@ test("all channels share a limit for pending announcements, and answers free it"
   expect(outcomes.d).toBe(7);
 });
 
+test("an announcement that is longer than the whole limit is sent if no other is pending", async () => {
+  const { announce, next, outcomes } = forwarding(4_000_000);
+  announce(`a${"x".repeat(9_500_000)}\n`);
+  (await next()).answer({ before: 0, last: 1 });
+  await settled();
+  expect(Object.values(outcomes)).toEqual([1]);
+});
+
 test("channels whose roots don't answer leave room for others", async () => {
   const { announce, next, outcomes } = forwarding(4_000_000);
   let sent = 0;

@@ -241,6 +241,26 @@ test.each([
   }
 });
 
+test("after a pause, only an announcement gets a new stub, because it isn't repeated", async () => {
+  const { peers, runtime, made, opened, call, deliver } = peersOf();
+  const pass = async (milliseconds: number) => {
+    await settled();
+    made.at(-1)?.answer();
+    await settled();
+    runtime.time += milliseconds;
+    peers.arrived(1);
+  };
+  peers.arrived(1);
+  void deliver("other", 1, false);
+  await pass(2_000);
+  void deliver("other", 1, false);
+  await pass(2_000);
+  expect(opened).toEqual(["other"]);
+  void call("other");
+  await settled();
+  expect(opened).toEqual(["other", "other"]);
+});
+
 test("a call with a budget of its own doesn't wait", async () => {
   const { peers, made, call, deliver } = peersOf();
   peers.arrived(1);
