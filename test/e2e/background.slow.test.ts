@@ -75,10 +75,12 @@ async function exchange(): Promise<void> {
   const received = receivers.map(({ title, receiver }) => inTime(title, nextOf(receiver)));
   expect(await Promise.all(received)).toEqual(receivers.map(() => message));
 
-  member.send(`enter ${CHANNEL} ann ${announced}`);
+  // Rarely other data, because a connection may change it only 20 times per second.
+  const data = `${Math.floor(announced / 4)}`;
+  member.send(`enter ${CHANNEL} ann ${data}`);
   expect(await inTime("entering", member.ping())).toEqual([]);
   const list = await inTime("a list", fetch(`${http}/presence/${CHANNEL}?members`));
-  expect(await list.json()).toMatchObject({ count: 1, members: [{ member: "ann", data: `${announced}` }] });
+  expect(await list.json()).toMatchObject({ count: 1, members: [{ member: "ann", data }] });
 
   const html = await inTime("the console", fetch(`${http}/${CHANNEL}`, { headers: { Accept: "text/html" } }));
   expect((await html.text()) === page).toBe(true);
