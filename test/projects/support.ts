@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, connect as dial, type Socket } from "node:net";
 import { delimiter, dirname, extname, join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { gzipSync } from "node:zlib";
 import { chromium, type Page } from "playwright-core";
 import { expect, inject, onTestFinished } from "vitest";
@@ -208,7 +209,10 @@ export async function create(options: ProjectOptions = {}): Promise<Project> {
   return { folder, write, run, start, sizeOf };
 }
 
-/** Starts a program that ends with the test. @throws Error with its output if it ends before that matches */
+/** How long a program may take until it is ready, in seconds. */
+const PATIENCE_SECONDS = 150;
+
+/** Starts a program that ends with the test. @throws Error with its output if it ends, or too long passes, before that matches */
 async function startIn(folder: string, command: string, env: NodeJS.ProcessEnv, pattern: RegExp): Promise<Program> {
   const child = spawn("sh", ["-c", `exec ${command} 2>&1`], {
     cwd: folder,
@@ -229,10 +233,14 @@ async function startIn(folder: string, command: string, env: NodeJS.ProcessEnv, 
     // Reads on after that, so that the program can write.
     child.stdout.on("data", (chunk) => {
       output += String(chunk);
-      const found = pattern.exec(output)?.[1];
+      // Programs colour their output if `CI` is set.
+      const found = pattern.exec(stripVTControlCharacters(output))?.[1];
       if (found !== undefined) resolve({ found, kill });
     });
     child.once("exit", () => reject(new Error(`${command}:\n${output}`)));
+    const isLate = () => reject(new Error(`${command}: not ready after ${PATIENCE_SECONDS} s\n${output}`));
+    const timer = setTimeout(isLate, PATIENCE_SECONDS * 1_000);
+    onTestFinished(() => clearTimeout(timer));
   });
 }
 
