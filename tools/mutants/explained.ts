@@ -14,6 +14,8 @@ export const EXPLAINED: Explanation[] = [
       "src/session/inbox.ts": ['if ("channel" in step) → if (true)'],
       "src/channel/channel-log.ts": ["sendsPosition = false → sendsPosition"],
       "src/tree/upstream.ts": ["last = 0 → last"],
+      // A log that knows its position has a start.
+      "src/tree/catch-up.ts": ["start = position → start"],
       "src/client/transport.ts": ['why = "" → why'],
       "src/protocol/commands.ts": [
         "/^enter *([^ ]*) *([^ ]*) ?(.*)$/s.exec(line) ?? [] → /^enter *([^ ]*) *([^ ]*) ?(.*)$/s.exec(line)",
@@ -34,7 +36,7 @@ export const EXPLAINED: Explanation[] = [
       // Nothing is looked up without a key.
       "src/channel/retained.ts": ["if (hasKey(appended)) → if (true)"],
       // One frame, by either way.
-      "src/protocol/frames.ts": ["lines.length <= MAX_FRAME → lines.length < MAX_FRAME"],
+      "src/protocol/frames.ts": ["lines.length <= MAX_FRAME → lines.length < MAX_FRAME", "from = 0 → from"],
       // Names are unique.
       "src/protocol/members.ts": ["one < other → one <= other"],
       // Objects that aren't children can't be removed from them.
@@ -59,6 +61,8 @@ export const EXPLAINED: Explanation[] = [
       "src/bridge/bridge.ts": ["maxClients = MAX_CLIENTS → maxClients"],
       // One more turn of the event loop.
       "src/object/schedule.ts": ["quiet < QUIET_TURNS → quiet <= QUIET_TURNS"],
+      // Sets a timer for each message, instead of one for all.
+      "src/client/subscription.ts": ["if (this.#isCheckDue) → if (false)"],
       // Messages that all links have are dropped from memory later.
       "src/tree/downstream.ts": ["this.trim(); → nothing"],
       // Keeps the same value again.

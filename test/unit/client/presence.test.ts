@@ -1,4 +1,4 @@
-import { beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import type { Refused } from "../../../src/client/fanout.ts";
 import { breakOff, connectTo, FakeSocket, greet, settle, tokenOf, useFakeTime } from "./fakes.ts";
 
@@ -183,6 +183,22 @@ test("a temporary refusal is retried with backoff, and doesn't slow other comman
   for (let i = 0; i < 99; i++) void client.announce("b", "x").catch(() => {});
   await settle();
   expect(socket.lines.filter((line) => line.startsWith("once"))).toHaveLength(100);
+});
+
+test("each temporary refusal of an `enter` doubles the longest delay until it is repeated", async () => {
+  vi.spyOn(Math, "random").mockReturnValue(1 - 1e-9);
+  onTestFinished(() => void vi.restoreAllMocks());
+  const { client, socket } = await entered();
+  void client.enter("a", "ann", "2").catch(() => {});
+  await settle();
+  const sent = () => socket.lines.filter((line) => line === "enter a ann 2").length;
+  for (const [i, seconds] of [1, 2, 4].entries()) {
+    socket.receive("debug!error rate enter a: too fast", TIME);
+    await vi.advanceTimersByTimeAsync(seconds * 1_000 - 10);
+    expect(sent()).toBe(i + 1);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(sent()).toBe(i + 2);
+  }
 });
 
 test("a refused update changes nothing: the client is present as before", {

@@ -174,6 +174,17 @@ test("epochs rise, even if the clock has gone back", async () => {
   expect(asked).toMatchObject([["news", { epoch: 901 }]]);
 });
 
+test("epochs rise above those of links that a crash left behind, too", async () => {
+  const rows = new Map([["upstream:news", { parent: "news", epoch: 900 }]]);
+  const { upstream, asked, state } = objectOf([{ after: 40 }], "home", rows);
+  state.isSubscribed = false;
+  upstream.start();
+  await settled();
+  state.isSubscribed = true;
+  await upstream.join("news");
+  expect(asked).toMatchObject([["news", { epoch: 901 }]]);
+});
+
 test("without subscribers, a delivery ends the link, and no loss is reported", async () => {
   const { upstream, received, state, rows } = await joined([{ after: 40 }]);
   state.isSubscribed = false;
