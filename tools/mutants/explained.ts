@@ -61,6 +61,10 @@ export const EXPLAINED: Explanation[] = [
       "src/bridge/bridge.ts": ["maxClients = MAX_CLIENTS → maxClients"],
       // One more turn of the event loop.
       "src/object/schedule.ts": ["quiet < QUIET_TURNS → quiet <= QUIET_TURNS"],
+      // Keeps an empty list in an attachment once.
+      "src/presence/presence.ts": ["reports.size > 0 → reports.size >= 0"],
+      // Stores counters in a row that is deleted when the object settles.
+      "src/object/reporter.ts": ["if (this.#parts.connections.size > 0 || this.#service) → if (true)"],
       // Sets a timer for each message, instead of one for all.
       "src/client/subscription.ts": ["if (this.#isCheckDue) → if (false)"],
       // Messages that all links have are dropped from memory later.
